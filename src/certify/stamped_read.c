@@ -1,0 +1,70 @@
+/* stamped_read.c - a read at the transaction's stamp, registered where its level wants it validated.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "base/bytes.h"
+#include "base/check.h"
+#include "certify/certify.h"
+#include "lockmgr/lockmgr.h"
+
+bool vct_validates_rows(const struct vcc_txn *t) {
+    return !t->read_only && (t->level == VARVE_REPEATABLE_READ || t->level == VARVE_SERIALIZABLE);
+}
+
+bool vct_validates_ranges(const struct vcc_txn *t, const struct vcc_scan *scan) {
+    return vct_validates_rows(t) && (t->level == VARVE_SERIALIZABLE || scan->point);
+}
+
+/* A newer version than the stamp's exists. Moves the stamp (VCC_RETRY: read again), or leaves the transaction stale. */
+static int meet_newer(struct vcc_txn *t, bool may_go_stale) {
+    if (t->stale) return VARVE_OK;
+    bool lost;
+    int status = vct_extend(t, &lost);
+    if (status == VARVE_OK) return VCC_RETRY;
+    if (status != VARVE_CONFLICT || lost || !may_go_stale || t->wset.live != 0 ||
+        vb_load_relaxed(&t->slot->lock_holder))
+        return status;
+    t->stale = true;
+    return VARVE_OK;
+}
+
+/* Takes U and makes sure that the stamp sees the newest version, which cannot change any more. */
+static int lock_newest(struct vcc_txn *t, struct vst_record *record) {
+    VB_TRY(vlm_acquire(t, record, VLM_U));
+    uint64_t newest = vst_tid_cts(vb_load_acquire(&record->tid));
+    if (newest <= t->snap) return VARVE_OK;
+    if (t->level == VARVE_SNAPSHOT)
+        return vk_fail(&t->detail, VARVE_CONFLICT, VARVE_REASON_WRITE_WRITE,
+                       "the row has a newer version than the snapshot");
+    if (t->level == VARVE_READ_COMMITTED) {
+        t->snap = vk_snapshot_register(t->domain, t->slot);
+        t->snap_moves++;
+        return VARVE_OK;
+    }
+    if (t->stale)
+        return vk_fail(&t->detail, VARVE_CONFLICT, VARVE_REASON_STALE, "the snapshot is stale and cannot lock rows");
+    return meet_newer(t, false);
+}
+
+int vct_read(struct vcc_txn *t, const struct vcc_access *access, struct vcc_result *result, bool may_go_stale) {
+    struct vst_record *record = access->found.record;
+    if (access->hint == VCC_FOR_UPDATE) VB_TRY(lock_newest(t, record));
+    struct vst_seen seen;
+    int status = vst_read_at(t->domain, record, t->snap, t->self, access->arena, &seen);
+    if (status == VST_WAIT) {
+        t->pending = (struct vcc_pending){.writer = seen.writer, .stamp = t->snap};
+        return VCC_WAIT;
+    }
+    if (status != VARVE_OK) return vk_fail(&t->detail, status, VARVE_REASON_RESOURCE, "out of memory for a value");
+    if (vct_validates_rows(t)) {
+        bool existence = access->hint == VCC_EXISTENCE;
+        bool same_presence = ((seen.tid & VST_GHOST) == 0) == seen.present;
+        if (!seen.newest && !(existence && same_presence)) VB_TRY(meet_newer(t, may_go_stale));
+        bool item = access->hint != VCC_UNTRACKED &&
+                    (seen.present || access->hint != VCC_SCAN || t->level == VARVE_SERIALIZABLE);
+        if (item && !t->stale) VB_TRY(vct_note_read(t, record, seen.tid, existence));
+    }
+    vcc_observe(t, seen.cts);
+    *result = (struct vcc_result){seen.value, seen.cts, seen.present};
+    return VARVE_OK;
+}

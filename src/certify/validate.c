@@ -1,0 +1,108 @@
+/* validate.c - do the reads hold as of a cts? And moving the stamp forward when they do.
+ *
+ * In a read section. Waits for nothing but another slot's PREP (a few instructions long).
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "base/bytes.h"
+#include "base/check.h"
+#include "certify/certify.h"
+#include "certify/certify_int.h"
+
+/* Extensions may re-check this many times what was read, plus a little for small transactions. */
+enum { RECHECK_FACTOR = 4, RECHECK_FREE = 64 };
+
+static int refuse(struct vcc_txn *t, enum varve_reason reason, const char *what, varve_slice key) {
+    char text[64];
+    vb_printable(key, text, sizeof text);
+    return vk_fail(&t->detail, VARVE_CONFLICT, reason, "%s%s has changed since it was read", what, text);
+}
+
+static int rows_hold(struct vcc_txn *t, uint64_t as_of) {
+    const struct vcc_reads *reads = &t->reads;
+    for (uint32_t i = 0; i < reads->entry_count; i++) {
+        const struct vcc_read_entry *entry = &reads->entries[i];
+        if (i + 4 < reads->entry_count) __builtin_prefetch(reads->entries[i + 4].record);
+        bool existence = (entry->seen & VCT_EXISTENCE) != 0;
+        if (vb_unlikely(!vst_holds(t->domain, entry->record, entry->seen & VST_TID_MASK, as_of, t->self, existence)))
+            return refuse(t, VARVE_REASON_READ, "row ", vst_record_key(entry->record));
+    }
+    return VARVE_OK;
+}
+
+/* V3 for one record of a re-scan. */
+static bool record_fits(struct vcc_txn *t, const struct vst_record *record, uint64_t as_of) {
+    uint64_t tid = vb_load_acquire(&record->tid);
+    bool own_ghost = vst_tid_cts(tid) == 0 && vst_lk_writer(vb_load_acquire(&record->lk)) == t->self;
+    if (own_ghost || (tid & VST_FROZEN) != 0) return true;
+    if (vst_tid_cts(tid) > t->snap) return false;
+    return vst_holds(t->domain, record, tid & VST_TID_MASK, as_of, t->self, false);
+}
+
+static bool beyond_high(const struct vcc_range_entry *range, varve_slice key) {
+    if (range->high.data == NULL) return false;
+    int order = vb_compare(key, range->high);
+    return order > 0 || (order == 0 && !range->high_inclusive);
+}
+
+/* Looks at the range again, leaf by leaf. */
+static int rescan(struct vcc_txn *t, const struct vcc_range_entry *range, uint64_t as_of) {
+    vb_add_relaxed(t->shared->range_rescans, 1);
+    varve_slice from = range->low;
+    bool strict = range->low_strict;
+    for (;;) {
+        struct vst_portion portion;
+        if (vst_portion_read(range->table, from, strict, VST_FORWARD, &t->arena, &portion) != VARVE_OK)
+            return vk_fail(&t->detail, VARVE_NOMEM, VARVE_REASON_RESOURCE, "out of memory in validation");
+        for (unsigned i = 0; i < portion.count; i++) {
+            varve_slice key = vst_record_key(portion.records[i]);
+            if (beyond_high(range, key)) return VARVE_OK;
+            if (!record_fits(t, portion.records[i], as_of))
+                return refuse(t, VARVE_REASON_PHANTOM, "a range with ", key);
+        }
+        if (portion.fence.data == NULL || beyond_high(range, portion.fence)) return VARVE_OK;
+        from = portion.fence;
+        strict = false;
+    }
+}
+
+static int ranges_hold(struct vcc_txn *t, uint64_t as_of) {
+    struct vcc_reads *reads = &t->reads;
+    for (uint32_t i = 0; i < reads->node_count; i++) {
+        const struct vcc_node_entry *node = &reads->nodes[i];
+        if (!vst_phantom_same(node->leaf, node->phantom)) reads->ranges[node->range].large = true;
+    }
+    for (uint32_t i = 0; i < reads->range_count; i++)
+        if (reads->ranges[i].large) VB_TRY(rescan(t, &reads->ranges[i], as_of));
+    return VARVE_OK;
+}
+
+int vct_validate(struct vcc_txn *t, uint64_t cts) {
+    VB_TRY(rows_hold(t, cts));
+    return ranges_hold(t, cts);
+}
+
+static bool within_budget(struct vcc_txn *t) {
+    const struct vcc_reads *reads = &t->reads;
+    uint64_t done = (uint64_t)reads->entry_count + reads->range_count;
+    t->reads.rechecks += done;
+    return reads->rechecks <= RECHECK_FACTOR * done + RECHECK_FREE;
+}
+
+int vct_extend(struct vcc_txn *t, bool *lost) {
+    *lost = false;
+    if (!within_budget(t))
+        return vk_fail(&t->detail, VARVE_CONFLICT, VARVE_REASON_STALE, "the snapshot was moved forward too often");
+    uint64_t s = vb_load_acquire(&t->domain->clock);
+    VB_TRY(vct_validate(t, s));
+    while (vb_unlikely(!vk_snapshot_move(t->domain, t->slot, s))) {
+        s = vk_snapshot_register(t->domain, t->slot); /* the old stamp is given up: only success will do now */
+        *lost = true;
+        VB_TRY(vct_validate(t, s));
+        *lost = false;
+    }
+    t->snap = s;
+    t->snap_moves++;
+    vb_add_relaxed(t->shared->extensions, 1);
+    return VARVE_OK;
+}

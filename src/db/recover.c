@@ -1,0 +1,213 @@
+/* recover.c - from the files to the state: the checkpoint's runs, then the log above their cut, last writer wins.
+ *
+ * Both are applied by several threads at once through vst_apply, which orders by cts alone. The manifest says which
+ * runs and which log are live. No algorithm of any scheme runs, so a database written under one opens under another.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include <string.h>
+
+#include "base/check.h"
+#include "db/db_int.h"
+#include "os/rcu.h"
+
+/* What one recovery thread applies with. */
+struct worker {
+    struct varve_db *db;
+    struct vb_heap *heap;
+    struct vst_versions *versions;
+    struct vrn_reader *reader;
+    size_t *next_block; /* shared: the next block of the run to take */
+    struct vos_thread *thread;
+    struct vk_detail detail;
+    uint64_t rows;
+    int status;
+};
+
+struct vdb_recovery {
+    unsigned count;
+    struct worker workers[VDB_RECOVERY_THREADS];
+};
+
+static int workers_open(struct varve_db *db) {
+    struct vdb_recovery *recovery = vb_alloc(sizeof *recovery);
+    if (recovery == NULL) return VARVE_NOMEM;
+    db->recovery = recovery;
+    unsigned cpus = vos_cpu_count();
+    unsigned count = cpus < VDB_RECOVERY_THREADS ? cpus : VDB_RECOVERY_THREADS;
+    for (unsigned i = 0; i < count; i++) {
+        struct worker *w = &recovery->workers[recovery->count++];
+        w->db = db;
+        w->heap = vb_heap_open(db->memory, db->domain.slot_count + 2 + i);
+        if (w->heap == NULL) return VARVE_NOMEM;
+        VB_TRY(vst_versions_open(db->store, w->heap, &w->versions));
+    }
+    return VARVE_OK;
+}
+
+/* The versions made while recovering serve nobody, but their memory is the store's until it closes. */
+void vdb_recovery_release(struct varve_db *db) {
+    struct vdb_recovery *recovery = db->recovery;
+    if (recovery == NULL) return;
+    for (unsigned i = 0; i < recovery->count; i++) {
+        struct worker *w = &recovery->workers[i];
+        if (w->versions != NULL) vst_versions_close(w->versions);
+        if (w->heap != NULL) vb_heap_close(w->heap);
+    }
+    vb_free(recovery, sizeof *recovery);
+    db->recovery = NULL;
+}
+
+static int apply_row(struct worker *w, uint32_t table_id, varve_slice key, varve_slice value, bool ghost,
+                     uint64_t cts) {
+    struct varve_table *table = vdb_table_by_id(w->db, table_id);
+    if (table == NULL) return VARVE_OK; /* dropped since */
+    w->rows++;
+    return vst_apply(table->tree, w->versions, w->heap, key, value, ghost, cts);
+}
+
+/* --- runs
+ * --------------------------------------------------------------------------------------------------------------------
+ */
+
+static int apply_entry(void *arg, const struct vrn_entry *entry) {
+    return apply_row(arg, entry->table_id, entry->key, entry->value, entry->tombstone, entry->cts);
+}
+
+static void load_blocks(void *arg) {
+    struct worker *w = arg;
+    struct vrn_buffer *buffer;
+    w->status = vrn_buffer_open(&buffer);
+    if (w->status != VARVE_OK) return;
+    size_t blocks = vrn_reader_blocks(w->reader);
+    while (w->status == VARVE_OK) {
+        size_t block = vb_add_relaxed(w->next_block, 1);
+        if (block >= blocks) break;
+        w->status = vrn_reader_block(w->reader, block, buffer, apply_entry, w, &w->detail);
+    }
+    vrn_buffer_close(buffer);
+}
+
+static int load_run(struct varve_db *db, const struct vrn_config *config, const struct vrn_facts *facts,
+                    struct vk_detail *detail) {
+    struct vdb_recovery *recovery = db->recovery;
+    struct vrn_reader *reader;
+    size_t next = 0;
+    VB_TRY(vrn_reader_open(config, facts, &reader, detail));
+    for (unsigned i = 0; i < recovery->count; i++) {
+        struct worker *w = &recovery->workers[i];
+        w->reader = reader;
+        w->next_block = &next;
+        w->thread = NULL;
+        if (i != 0 && vos_thread_start(load_blocks, w, "varve-load", &w->thread) != VARVE_OK) w->thread = NULL;
+    }
+    load_blocks(&recovery->workers[0]);
+    int status = VARVE_OK;
+    for (unsigned i = 0; i < recovery->count; i++) {
+        struct worker *w = &recovery->workers[i];
+        if (w->thread != NULL) vos_thread_join(w->thread);
+        if (w->status != VARVE_OK && status == VARVE_OK) {
+            status = w->status;
+            *detail = w->detail;
+            if (detail->text[0] == 0)
+                vk_fail(detail, status, VARVE_REASON_RESOURCE, "loading the checkpoint: %s", varve_strerror(status));
+        }
+    }
+    vrn_reader_close(reader);
+    return status;
+}
+
+static int load_runs(struct varve_db *db, struct vk_detail *detail) {
+    struct vrn_config config = {.os = db->os, .dir = db->dir, .file_mode = db->options.file_mode, .zlib_level = 1};
+    memcpy(config.database_id, vrn_manifest_database_id(db->manifest), sizeof config.database_id);
+    const struct vrn_facts *runs;
+    size_t count = vrn_manifest_runs(db->manifest, &runs);
+    for (size_t i = 0; i < count; i++) VB_TRY(load_run(db, &config, &runs[i], detail));
+    for (unsigned i = 0; i < db->recovery->count; i++) {
+        db->recovered_rows += db->recovery->workers[i].rows;
+        db->recovery->workers[i].rows = 0;
+    }
+    return VARVE_OK;
+}
+
+/* --- the log
+ * ------------------------------------------------------------------------------------------------------------------ */
+
+static int apply_txn(void *arg, unsigned thread, const struct vtl_txn *txn) {
+    struct varve_db *db = arg;
+    struct worker *w = &db->recovery->workers[thread];
+    size_t offset = 0;
+    for (;;) {
+        struct vtl_op op;
+        int status = vtl_txn_next(txn, &offset, &op);
+        if (status == VARVE_END) return VARVE_OK;
+        if (status != VARVE_OK) return status;
+        if (op.kind != VTL_PUT && op.kind != VTL_DELETE) continue; /* the manifest has the catalogue */
+        VB_TRY(apply_row(w, op.table_id, op.key, op.value, op.kind == VTL_DELETE, txn->cts));
+    }
+}
+
+static uint64_t next_file(void *arg) {
+    struct varve_db *db = arg;
+    struct vk_detail detail = {0};
+    vos_mutex_lock(&db->manifest_mutex);
+    uint64_t id = vrn_manifest_next_file(db->manifest, &detail);
+    vos_mutex_unlock(&db->manifest_mutex);
+    return id;
+}
+
+static uint64_t manifest_sequence(void *arg) {
+    struct varve_db *db = arg;
+    vos_mutex_lock(&db->manifest_mutex);
+    uint64_t sequence = vrn_manifest_sequence(db->manifest);
+    vos_mutex_unlock(&db->manifest_mutex);
+    return sequence;
+}
+
+static struct vtl_config log_config(struct varve_db *db) {
+    struct vtl_config config = {.domain = &db->domain,
+                                .dir = db->dir,
+                                .file_mode = db->options.file_mode,
+                                .sync = db->options.sync,
+                                .group_wait_us = db->options.group_wait_us,
+                                .next_file_id = next_file,
+                                .manifest_sequence = manifest_sequence,
+                                .arg = db};
+    if (db->manifest != NULL) {
+        memcpy(config.database_id, vrn_manifest_database_id(db->manifest), sizeof config.database_id);
+        config.timeline = vrn_manifest_timeline(db->manifest);
+    }
+    return config;
+}
+
+int vdb_new_log(struct varve_db *db, struct vk_detail *detail) {
+    struct vtl_config config = log_config(db);
+    return vtl_open(&config, NULL, &db->log, detail);
+}
+
+static int replay_log(struct varve_db *db, struct vk_detail *detail) {
+    struct vtl_config config = log_config(db);
+    uint64_t first_log_seq;
+    uint64_t cut = vrn_manifest_cut(db->manifest, &first_log_seq);
+    struct vtl_recovered recovered = {0};
+    VB_TRY(vtl_recover(&config, cut, first_log_seq, db->recovery->count, apply_txn, db, &recovered, detail));
+    db->recovered_txns = recovered.transactions;
+    uint64_t clock = vrn_manifest_clock(db->manifest);
+    if (clock < cut) clock = cut;
+    if (clock < recovered.max_cts) clock = recovered.max_cts;
+    vb_store_release(&db->domain.clock, clock);
+    vb_store_release(&db->domain.durable, clock);
+    return vtl_open(&config, &recovered, &db->log, detail);
+}
+
+int vdb_recover(struct varve_db *db, struct vk_detail *detail) {
+    if (workers_open(db) != VARVE_OK)
+        return vk_fail(detail, VARVE_NOMEM, VARVE_REASON_RESOURCE, "out of memory while recovering");
+    const struct vrn_table *tables;
+    size_t count = vrn_manifest_tables(db->manifest, &tables);
+    for (size_t i = 0; i < count; i++)
+        if (!tables[i].dropped) VB_TRY(vdb_table_load(db, &tables[i], detail));
+    VB_TRY(load_runs(db, detail));
+    VB_TRY(replay_log(db, detail));
+    return vrn_manifest_sweep(db->manifest, detail);
+}

@@ -1,0 +1,148 @@
+/* version.c - installing a version: the before-image, the walk along a chain, its pruning under long readers, the new value.
+ *
+ * Owns no memory; images live in chunks (chunk.c). Thread rule: vst_install by the holder of the record's writer field, whose
+ * versions they are; vst_image_at by anyone in a read section.
+ * Invariants: V1 to V5 in version_int.h, and
+ *   1. The head is published before the tid shows BUSY, BUSY before any payload word, all of them before the new tid.
+ *   2. A pruner believes only the janitor's capture, loaded once inside its read section; it never takes stock itself: a
+ *      transaction that has loaded its stamp and not stored it yet is in no slot and behind no floor.
+ * Sources: Neumann, Muehlbauer, Kemper, Fast serializable multi-version concurrency control for main-memory database systems,
+ * SIGMOD 2015, 2 (newest in place, before-images); Boettcher et al., Scalable garbage collection for in-memory MVCC systems, VLDB 2020, 4
+ * (pruning by intervals). Departures: the capture instead of a list of active transactions at every writer, and the stop
+ * rule, which lets chunks be reused without unlinking; both were model checked.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "os/rcu.h"
+#include "storage/version_int.h"
+
+struct vst_image *vst_image_at(const struct vst_record *record, uint64_t s) {
+    struct vst_image *image = vb_load_acquire(&record->head);
+    while (image != NULL && vst_tid_cts(image->before) > s)
+        image = vst_image_prev(image);
+    return image;
+}
+
+/* Has the capture a snapshot in [low, high)? */
+static bool captured_inside(const struct vk_capture *capture, uint64_t low, uint64_t high) {
+    size_t first = 0, end = capture->count;
+    while (first < end) {
+        size_t middle = first + (end - first) / 2;
+        if (capture->snaps[middle] < low)
+            first = middle + 1;
+        else
+            end = middle;
+    }
+    return first < capture->count && capture->snaps[first] < high;
+}
+
+/* Unlinks every image that no captured snapshot needs and no later one can ask for. The writer field is held, so nobody
+ * else changes the chain. */
+static void prune(struct vst_versions *versions, struct vst_record *record, const struct vk_capture *capture,
+                  uint64_t newest) {
+    uint64_t over = newest;
+    struct vst_image *above = NULL, *image = record->head;
+    while (image != NULL && over > capture->min_snap) {
+        struct vst_image *older = vst_image_prev(image);
+        uint64_t before = vst_tid_cts(image->before);
+        if (over > capture->gc_floor || captured_inside(capture, before, over)) {
+            above = image;
+        } else {
+            vb_store_release(above != NULL ? &above->prev : &record->head, older);
+            vst_store_limbo(versions, image);
+        }
+        over = before;
+        image = older;
+    }
+}
+
+/* Links the image above the chain and prunes the chain where the janitor has taken stock since it was last done. Nobody will
+ * ever step below a version at or below min_snap (`kept` is the version the image keeps), so there the chain is cut. */
+static void link_above(struct vst_versions *versions, struct vst_record *record, struct vst_image *image,
+                       uint64_t kept) {
+    struct vk_domain *domain = versions->store->domain;
+    if (record->head == NULL || kept <= vb_load_relaxed(&domain->min_snap)) {
+        vst_image_set_pushes(image, 1);
+        return;
+    }
+    vos_rcu_enter();
+    const struct vk_capture *capture = vos_rcu_deref(&domain->capture);
+    struct vst_image *head = kept > capture->min_snap ? record->head : NULL;
+    uint32_t pushes = 1;
+    if (head != NULL && head->link == capture->gc_floor)
+        pushes += vst_image_pushes(head);
+    else if (head != NULL)
+        prune(versions, record, capture, kept);
+    image->prev = head != NULL ? record->head : NULL;
+    image->link = capture->gc_floor;
+    vos_rcu_exit();
+    vst_image_set_pushes(image, pushes);
+    if (pushes > VST_CHAIN_LONG && vb_load_relaxed(&domain->janitor_asked) == 0)
+        vb_store_relaxed(&domain->janitor_asked, 1);
+}
+
+static void copy_to_image(struct vst_image *image, const struct vst_record *record, uint64_t tid) {
+    const uint64_t *words = vst_value_words(record);
+    uint32_t size = vst_image_value_bytes(image);
+    if ((tid & VST_BLOB) != 0) size = 8;
+    for (uint32_t i = 0; i * 8 < size; i++)
+        image->words[i] = vb_load_relaxed(&words[i]);
+}
+
+static void push_image(struct vst_versions *versions, struct vst_record *record, struct vst_image *image) {
+    uint64_t tid = vb_load_relaxed(&record->tid);
+    image->before = tid & ~(uint64_t)(0xffu & ~(VST_GHOST | VST_BLOB));
+    copy_to_image(image, record, tid);
+    link_above(versions, record, image, vst_tid_cts(tid));
+    vb_store_release(&record->head, image);
+}
+
+static void store_words(uint64_t *to, varve_slice value) {
+    const uint8_t *from = value.data;
+    size_t size = value.size;
+    for (; size != 0; to++) {
+        size_t part = size < 8 ? size : 8;
+        uint64_t word = 0;
+        memcpy(&word, from, part);
+        vb_seq_store(to, word);
+        from += part;
+        size -= part;
+    }
+}
+
+static void write_value(struct vst_record *record, const struct vst_change *change, uint64_t cts) {
+    uint64_t tid = vb_load_relaxed(&record->tid), len = vb_load_relaxed(&record->len);
+    const struct vst_blob *blob = change->blob;
+    size_t size = change->ghost ? 0 : blob != NULL ? blob->size : change->value.size;
+    VB_ASSERT(blob != NULL || change->ghost || size <= vst_len_capacity(len));
+    uint64_t flags = (change->ghost ? VST_GHOST : 0) | (blob != NULL ? VST_BLOB : 0) | (tid & VST_HOT);
+    if (size > VST_LEN_VALUE_MAX) size = VST_LEN_VALUE_MAX;
+
+    vb_store_release(&record->tid, tid | VST_BUSY); /* after the head: whoever sees BUSY finds the image */
+    vb_fence_release();
+    vb_seq_store(&record->len, vst_len_with_value(len, (uint32_t)size));
+    if (blob != NULL)
+        vb_seq_store(vst_value_words(record), (uint64_t)(uintptr_t)blob);
+    else if (!change->ghost)
+        store_words(vst_value_words(record), change->value);
+    vb_store_release(&record->tid, cts << 8 | flags);
+}
+
+void vst_install(struct vst_versions *versions, const struct vst_change *change, uint64_t cts) {
+    struct vst_record *record = change->record;
+    uint64_t old = vb_load_relaxed(&record->tid);
+    VB_ASSERT(vst_tid_cts(old) < cts && (old & (VST_BUSY | VST_FROZEN)) == 0);
+    VB_ASSERT(change->blob == NULL || !change->ghost);
+    bool keep = vst_tid_cts(old) != 0;
+    if (keep) push_image(versions, record, change->image);
+    write_value(record, change, cts);
+    if (change->image != NULL) vst_image_used(versions, change->image, keep ? cts : 0);
+
+    int64_t delta = (int64_t)((old & VST_GHOST) != 0) - (int64_t)change->ghost;
+    if (delta != 0) vb_store_relaxed(&versions->live_delta, versions->live_delta + delta);
+    if (!change->ghost) return;
+    vos_rcu_enter();
+    struct vst_table *table = vst_table_at(versions->store, vst_record_table_slot(record));
+    if (table != NULL) vst_ghost_note(table, record);
+    vos_rcu_exit();
+}

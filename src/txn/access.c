@@ -1,0 +1,261 @@
+/* access.c - rows: read, written, deleted; own writes first.
+ *
+ * Every operation is one or more read sections. A scheme that has to wait says VCC_WAIT; the section is left, the wait
+ * happens outside, and the row is looked up again.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/check.h"
+#include "lockmgr/lockmgr.h"
+#include "os/rcu.h"
+#include "txn/txn_int.h"
+
+int vtx_again(struct varve_txn *txn, int status) { return status == VCC_WAIT ? vlm_wait(&txn->cc) : VARVE_OK; }
+
+int vtx_over_limit(struct varve_txn *txn, size_t more) {
+    if (vb_likely(txn->cc.arena.used_bytes + more <= txn->pool->config.max_txn_bytes)) return VARVE_OK;
+    return vk_fail(&txn->cc.detail, VARVE_TOOBIG, VARVE_REASON_RESOURCE,
+                   "keys, values and borrowed bytes of this transaction would pass max_txn_bytes (%llu): use a cursor "
+                   "or shorter transactions",
+                   (unsigned long long)txn->pool->config.max_txn_bytes);
+}
+
+/* There is no record for the key: its absence is protected as a scan of that one point. In a read section. */
+static int note_absence(struct varve_txn *txn, struct vst_table *tree, varve_slice key, const struct vst_found *found) {
+    struct vcc_txn *cc = &txn->cc;
+    struct vcc_scan scan = {.table = tree, .direction = VST_FORWARD, .from = key, .point = true};
+    struct vcc_step step = {.to = key, .to_inclusive = true};
+    struct vst_portion portion;
+    portion.leaf = found->leaf;
+    portion.phantom = found->phantom;
+    if ((cc->ops->caps & VCC_CAP_GAPS) != 0) {
+        if (vst_portion_read(tree, key, false, VST_FORWARD, &cc->arena, &portion) != VARVE_OK)
+            return vk_fail(&cc->detail, VARVE_NOMEM, VARVE_REASON_RESOURCE, "out of memory");
+        if (portion.count != 0 && vb_equal(vst_record_key(portion.records[0]), key)) return VCC_RETRY;
+        step.guard = vst_successor(tree, key, false);
+    }
+    step.portion = &portion;
+    return vcc_range(cc, &scan, &step);
+}
+
+/* One look at the committed row, in a section of its own. */
+static int look(struct varve_txn *txn, struct vcc_access *access, struct vcc_result *result) {
+    vos_rcu_enter();
+    vst_lookup(access->table, access->key, &access->found);
+    int status;
+    if (access->found.record != NULL) {
+        status = vcc_read(&txn->cc, access, result);
+    } else {
+        *result = (struct vcc_result){{NULL, 0}, 0, false};
+        status =
+            access->hint == VCC_UNTRACKED ? VARVE_OK : note_absence(txn, access->table, access->key, &access->found);
+    }
+    vos_rcu_exit();
+    return status;
+}
+
+int vtx_read_row(struct varve_txn *txn, struct vst_table *tree, varve_slice key, enum vcc_hint hint,
+                 struct vb_arena *arena, struct vtx_row *row) {
+    row->own = txn->cc.wset.live != 0 ? vk_wset_find(&txn->cc.wset, vst_table_id(tree), key) : NULL;
+    if (row->own != NULL) {
+        row->result = (struct vcc_result){row->own->value, 0, row->own->kind == VK_PUT};
+        txn->witness = (struct vtx_witness){0, row->own->index + 1};
+        return VARVE_OK;
+    }
+    struct vcc_access access = {.table = tree, .key = key, .hint = hint, .arena = arena};
+    for (;;) {
+        int status = look(txn, &access, &row->result);
+        if (vb_likely(status <= VARVE_OK)) {
+            txn->witness = (struct vtx_witness){row->result.cts, 0};
+            return status;
+        }
+        VB_TRY(vtx_again(txn, status));
+    }
+}
+
+static int usable_table(struct varve_txn *txn, const struct varve_table *table) {
+    if (vb_likely(table->tree != NULL && table->db == txn->pool->config.db)) return VARVE_OK;
+    return vk_fail(&txn->cc.detail, VARVE_INVALID, VARVE_REASON_CALLER,
+                   table->tree == NULL ? "table %s has been dropped" : "table %s belongs to another database",
+                   table->name);
+}
+
+static int usable_key(struct varve_txn *txn, const struct varve_table *table, varve_slice key) {
+    VB_TRY(usable_table(txn, table));
+    if (vb_likely(key.data != NULL && key.size - 1 < VARVE_KEY_MAX_BYTES)) return VARVE_OK;
+    if (key.data == NULL || key.size == 0)
+        return vk_fail(&txn->cc.detail, VARVE_INVALID, VARVE_REASON_CALLER,
+                       "table %s: a key must have at least one byte", table->name);
+    return vk_fail(&txn->cc.detail, VARVE_TOOBIG, VARVE_REASON_CALLER, "table %s: the key has %zu bytes, %u at most",
+                   table->name, key.size, VARVE_KEY_MAX_BYTES);
+}
+
+static int get_row(struct varve_txn *txn, struct varve_table *table, varve_slice key, enum vcc_hint hint,
+                   varve_slice *value) {
+    VB_TRY(usable_key(txn, table, key));
+    VB_TRY(vtx_over_limit(txn, 0));
+    struct vtx_row row;
+    VB_TRY(vtx_read_row(txn, table->tree, key, hint, value != NULL ? &txn->cc.arena : NULL, &row));
+    if (!row.result.present) return VARVE_NOTFOUND;
+    if (value != NULL) *value = row.result.value;
+    return VARVE_OK;
+}
+
+int vtx_get(struct varve_txn *txn, struct varve_table *table, varve_slice key, enum vtx_get_mode mode,
+            varve_slice *value) {
+    static const enum vcc_hint hints[] = {
+        [VTX_GET] = VCC_PLAIN, [VTX_GET_FOR_UPDATE] = VCC_FOR_UPDATE, [VTX_CONTAINS] = VCC_EXISTENCE};
+    VB_TRY(vtx_enter(txn));
+    if (mode == VTX_GET_FOR_UPDATE && txn->cc.read_only)
+        return vtx_refuse(txn, VARVE_READONLY, VARVE_REASON_CALLER, "get_for_update in a read-only transaction");
+    vtx_statement_begin(txn);
+    int status = get_row(txn, table, key, hints[mode], value);
+    vtx_statement_end(txn);
+    return vtx_leave(txn, status);
+}
+
+int vtx_get_many(struct varve_txn *txn, struct varve_table *table, const varve_slice *keys, varve_slice *values,
+                 int *statuses, size_t count) {
+    VB_TRY(vtx_enter(txn));
+    vtx_statement_begin(txn);
+    int status = VARVE_OK;
+    for (size_t i = 0; i < count && status == VARVE_OK; i++) {
+        statuses[i] = get_row(txn, table, keys[i], VCC_PLAIN, &values[i]);
+        if (statuses[i] != VARVE_NOTFOUND) status = statuses[i];
+    }
+    vtx_statement_end(txn);
+    return vtx_leave(txn, status);
+}
+
+/* Asks the scheme whether the row may be written; *record is the row's record where there is one. */
+static int intend(struct varve_txn *txn, struct varve_table *table, varve_slice key, struct vst_record **record) {
+    for (;;) {
+        struct vst_found found;
+        vos_rcu_enter();
+        vst_lookup(table->tree, key, &found);
+        int status = vcc_write(&txn->cc, table->tree, key, found.record);
+        vos_rcu_exit();
+        *record = found.record;
+        if (vb_likely(status <= VARVE_OK)) return status;
+        VB_TRY(vtx_again(txn, status));
+    }
+}
+
+/* insert, update and delete first ask whether the row is there. An answer that ends the call has been observed, so it
+ * is registered as an existence read; else the precondition protects it. */
+static int settle_presence(struct varve_txn *txn, struct varve_table *table, varve_slice key,
+                           enum vtx_write_mode mode) {
+    struct vtx_row row;
+    bool want_present = mode != VTX_INSERT;
+    VB_TRY(vtx_read_row(txn, table->tree, key, VCC_UNTRACKED, NULL, &row));
+    if (row.result.present == want_present) return VARVE_OK;
+    VB_TRY(vtx_read_row(txn, table->tree, key, VCC_EXISTENCE, NULL, &row));
+    if (row.result.present == want_present) return VARVE_OK; /* it changed in between */
+    return want_present ? VARVE_NOTFOUND : VARVE_EXISTS;
+}
+
+static int check_rules(struct varve_txn *txn, const struct varve_table *table, varve_slice key, varve_slice value) {
+    if (vb_likely(vcn_none(table->rules))) return VARVE_OK;
+    txn->in_callback = true;
+    int status = vcn_check_row(table->rules, table->name, key, value, &txn->cc.detail);
+    txn->in_callback = false;
+    return status;
+}
+
+static int check_write(struct varve_txn *txn, const struct varve_table *table, varve_slice key, varve_slice value,
+                       enum vtx_write_mode mode) {
+    if (txn->cc.read_only)
+        return vk_fail(&txn->cc.detail, VARVE_READONLY, VARVE_REASON_CALLER, "a write in a read-only transaction");
+    if (vtl_poisoned(txn->pool->config.log))
+        return vk_fail(&txn->cc.detail, VARVE_FAILED, VARVE_REASON_FAILED, "the database takes no writes: %s",
+                       vtl_poison_text(txn->pool->config.log));
+    VB_TRY(usable_key(txn, table, key));
+    if (mode == VTX_DELETE) return vtx_over_limit(txn, key.size);
+    if (value.size > VARVE_VALUE_MAX_BYTES)
+        return vk_fail(&txn->cc.detail, VARVE_TOOBIG, VARVE_REASON_CALLER,
+                       "table %s: the value has %zu bytes, %u at most", table->name, value.size, VARVE_VALUE_MAX_BYTES);
+    if (value.data == NULL && value.size != 0)
+        return vk_fail(&txn->cc.detail, VARVE_INVALID, VARVE_REASON_CALLER, "table %s: the value is NULL", table->name);
+    if (vb_load_relaxed(&txn->pool->memory_full))
+        return vk_fail(&txn->cc.detail, VARVE_BUSY, VARVE_REASON_RESOURCE,
+                       "the memory budget is used up: deletes and reads go on");
+    VB_TRY(vtx_over_limit(txn, key.size + value.size));
+    return check_rules(txn, table, key, value);
+}
+
+static int write_row(struct varve_txn *txn, struct varve_table *table, varve_slice key, varve_slice value,
+                     enum vtx_write_mode mode) {
+    static const enum vk_precondition preconditions[] = {[VTX_PUT] = VK_ANY,
+                                                         [VTX_INSERT] = VK_MUST_BE_ABSENT,
+                                                         [VTX_UPDATE] = VK_MUST_BE_PRESENT,
+                                                         [VTX_DELETE] = VK_MUST_BE_PRESENT};
+    VB_TRY(check_write(txn, table, key, value, mode));
+    if (mode != VTX_PUT) VB_TRY(settle_presence(txn, table, key, mode));
+    struct vst_record *record;
+    VB_TRY(intend(txn, table, key, &record));
+    struct vk_write write = {.table = table->tree,
+                             .key = key,
+                             .value = mode == VTX_DELETE ? VARVE_SLICE(NULL, 0) : value,
+                             .table_id = table->id,
+                             .kind = mode == VTX_DELETE ? VK_DELETE : VK_PUT,
+                             .precondition = (uint8_t)preconditions[mode],
+                             .record = record};
+    struct vk_write *added;
+    if (vk_wset_add(&txn->cc.wset, &write, &added) == VARVE_OK) return VARVE_OK;
+    return vk_fail(&txn->cc.detail, VARVE_NOMEM, VARVE_REASON_RESOURCE, "out of memory for the write set");
+}
+
+int vtx_write(struct varve_txn *txn, struct varve_table *table, varve_slice key, varve_slice value,
+              enum vtx_write_mode mode) {
+    VB_TRY(vtx_enter(txn));
+    vtx_statement_begin(txn);
+    int status = write_row(txn, table, key, value, mode);
+    vtx_statement_end(txn);
+    return vtx_leave(txn, status);
+}
+
+int vtx_add(struct varve_txn *txn, struct varve_table *table, varve_slice key, int64_t delta) {
+    VB_TRY(vtx_enter(txn));
+    uint8_t bytes[8];
+    varve_slice old;
+    int64_t sum = 0;
+    vtx_statement_begin(txn);
+    int status = txn->cc.read_only ? vk_fail(&txn->cc.detail, VARVE_READONLY, VARVE_REASON_CALLER,
+                                             "a write in a read-only transaction")
+                                   : get_row(txn, table, key, VCC_PLAIN, &old);
+    if (status == VARVE_OK && old.size != sizeof bytes)
+        status = vk_fail(&txn->cc.detail, VARVE_INVALID, VARVE_REASON_CALLER,
+                         "table %s: add to a value of %zu bytes, 8 expected", table->name, old.size);
+    if (status == VARVE_OK) sum = (int64_t)vb_get_u64(old.data);
+    if (status == VARVE_OK || status == VARVE_NOTFOUND) {
+        vb_put_u64(bytes, (uint64_t)sum + (uint64_t)delta);
+        status = write_row(txn, table, key, VARVE_SLICE(bytes, sizeof bytes), VTX_PUT);
+    }
+    vtx_statement_end(txn);
+    return vtx_leave(txn, status);
+}
+
+int vtx_delete_range(struct varve_txn *txn, struct varve_table *table, const varve_range *range, uint64_t *count) {
+    struct varve_cursor *cursor;
+    uint64_t deleted = 0;
+    VB_TRY(vtx_enter(txn));
+    if (txn->cc.read_only)
+        return vtx_refuse(txn, VARVE_READONLY, VARVE_REASON_CALLER, "a write in a read-only transaction");
+    VB_TRY(vtx_cursor_open(txn, table, range, &cursor));
+    int status;
+    for (;;) {
+        varve_slice key, value;
+        status = vtx_cursor_move(cursor, VTX_NEXT, VARVE_SLICE(NULL, 0), &key, &value);
+        if (status != VARVE_OK) break;
+        status = vtx_write(txn, table, key, VARVE_SLICE(NULL, 0), VTX_DELETE);
+        if (status != VARVE_OK && status != VARVE_NOTFOUND) break;
+        deleted += status == VARVE_OK;
+    }
+    vtx_cursor_close(cursor);
+    if (status != VARVE_END) return status;
+    if (count != NULL) *count = deleted;
+    return VARVE_OK;
+}

@@ -1,0 +1,156 @@
+/* commit.c - the conductor: a commit is this list of stages, and each stage is somebody else's work.
+ *
+ * | stage     | what                                                         | can fail with           | then       |
+ * | --------- | ------------------------------------------------------------ | ----------------------- | ---------- |
+ * | seal      | no more operations                                           | the doom                | abort      |
+ * | check     | constraints over the write set                               | CONSTRAINT              | abort      |
+ * | precommit | lock the write set, ghosts for new keys, write-write rules   | retry statuses, NOMEM   | abort      |
+ * | reserve   | before-images, blobs, log space; redo encoded but for its cts | FULL, NOMEM, FAILED    | abort      |
+ * | stamp     | PREP, cts = fetch_add(clock), COMMITTING                     | -                       | -          |
+ * | validate  | reads and ranges hold as of cts                              | CONFLICT                | abort: the cts stays a gap |
+ * | publish   | the cts into the redo record: the point of no return         | -                       | -          |
+ * | install   | before-image, new value, new cts, record by record           | -                       | -          |
+ * | end       | unlock, wake, release the snapshot                           | -                       | -          |
+ * | harden    | wait for the durable cts                                     | UNKNOWN_OUTCOME, FAILED | report     |
+ *
+ * Between precommit and reserve there is room for one more stage that derives further writes under the record locks.
+ * A transaction without writes has none of the middle: it was consistent at its stamp all along, and only waits until
+ * what it saw is as durable as its sync mode promises.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "base/check.h"
+#include "lockmgr/lockmgr.h"
+#include "os/rcu.h"
+#include "txn/txn_int.h"
+
+static int seal(struct varve_txn *txn) {
+    VB_TRY(vtx_enter(txn));
+    vtx_cursors_close_all(txn);
+    return VARVE_OK;
+}
+
+static const struct vcn_rules *rules_of(const struct vst_table *tree, const char **name) {
+    const struct varve_table *table = vst_table_user(tree);
+    *name = table->name;
+    return table->rules;
+}
+
+static int check(struct varve_txn *txn) {
+    struct vk_wset *wset = &txn->cc.wset;
+    txn->in_callback = true;
+    int status = vcn_check_writes(wset->writes, wset->count, rules_of, &txn->cc.detail);
+    txn->in_callback = false;
+    return status;
+}
+
+/* Gives back, last first, what reserve took for sorted[0..count). */
+static void unreserve(struct vcc_txn *cc, uint32_t count) {
+    while (count-- != 0) {
+        struct vk_write *write = cc->sorted[count];
+        if (write->blob != NULL) vst_blob_free(cc->heap, write->blob);
+        if (write->image != NULL) vst_image_cancel(cc->versions, write->image);
+        write->blob = NULL;
+        write->image = NULL;
+    }
+}
+
+/* Room for everything one write will install. */
+static int reserve_write(struct vcc_txn *cc, struct vk_write *write) {
+    if (write->kind == VK_PUT && !vst_fits_inline(write->record, write->value.size))
+        VB_TRY(vst_blob_create(cc->heap, write->value, &write->blob));
+    if (vst_tid_cts(vb_load_relaxed(&write->record->tid)) == 0) return VARVE_OK; /* never committed: nothing to keep */
+    return vst_image_reserve(cc->versions, write->record, &write->image);
+}
+
+static int reserve(struct varve_txn *txn) {
+    struct vcc_txn *cc = &txn->cc;
+    int status = VARVE_OK;
+    uint32_t done = 0;
+    while (done < cc->sorted_count && status == VARVE_OK) status = reserve_write(cc, cc->sorted[done++]);
+    if (status != VARVE_OK)
+        vk_fail(&cc->detail, status, VARVE_REASON_RESOURCE, "out of memory for the commit of %u rows",
+                cc->sorted_count);
+    if (status == VARVE_OK) status = vtl_reserve(txn->ring, cc->sorted, cc->sorted_count, &cc->detail);
+    if (status == VARVE_OK && vb_load_relaxed(&cc->slot->lock_holder) != 0) {
+        status = vlm_check_wound(cc); /* the last moment: nobody wounds a committer */
+        if (status != VARVE_OK) vtl_cancel(txn->ring);
+    }
+    if (status != VARVE_OK) unreserve(cc, done);
+    return status;
+}
+
+static void stamp(struct vcc_txn *cc) {
+    VK_YIELD(cc->domain, "stamp");
+    vb_store_release(&cc->slot->commit, vk_commit_word(0, VK_PREP)); /* C2 */
+    cc->cts = vb_add_acq_rel(&cc->domain->clock, 1) + 1;
+    VK_YIELD(cc->domain, "stamped");
+    vb_store_release(&cc->slot->commit, vk_commit_word(cc->cts, VK_COMMITTING));
+}
+
+static int validate(struct varve_txn *txn) {
+    int status = vcc_validate(&txn->cc, txn->cc.cts);
+    if (vb_likely(status == VARVE_OK)) return VARVE_OK;
+    vtl_cancel(txn->ring);
+    unreserve(&txn->cc, txn->cc.sorted_count);
+    txn->cc.cts = 0; /* stays a gap */
+    return status;
+}
+
+static void install(struct vcc_txn *cc) {
+    for (uint32_t i = 0; i < cc->sorted_count; i++) {
+        const struct vk_write *write = cc->sorted[i];
+        if (i + 2 < cc->sorted_count) __builtin_prefetch(cc->sorted[i + 2]->record, 1);
+        struct vst_change change = {.record = write->record,
+                                    .image = write->image,
+                                    .ghost = write->kind == VK_DELETE,
+                                    .value = write->value,
+                                    .blob = write->blob};
+        vst_install(cc->versions, &change, cc->cts);
+        VK_YIELD(cc->domain, "installed");
+    }
+}
+
+/* After the end: nothing of the transaction but its sync mode and what it saw is needed. */
+static int harden(struct varve_txn *txn, uint64_t cts) {
+    int status = vtl_harden(txn->pool->config.log, txn->cc.slot, cts, txn->sync);
+    if (vb_likely(status == VARVE_OK)) return VARVE_OK;
+    bool wrote = txn->last_cts != 0;
+    return vk_fail(&txn->cc.detail, wrote ? VARVE_UNKNOWN_OUTCOME : VARVE_FAILED, VARVE_REASON_FAILED, "%s: %s",
+                   wrote ? "committed in memory, but its sync failed" : "what this transaction read may not be durable",
+                   vtl_poison_text(txn->pool->config.log));
+}
+
+/* The stages between seal and harden of a transaction that has written. */
+static int write_out(struct varve_txn *txn) {
+    struct vcc_txn *cc = &txn->cc;
+    VB_TRY(check(txn));
+    VB_TRY(vcc_precommit(cc));
+    VB_TRY(reserve(txn));
+    vos_rcu_enter();
+    stamp(cc);
+    int status = validate(txn);
+    if (status == VARVE_OK) {
+        vtl_publish(txn->ring, cc->cts); /* the point of no return */
+        install(cc);
+    }
+    vos_rcu_exit();
+    return status;
+}
+
+int vtx_commit(struct varve_txn *txn) {
+    if (vb_load_relaxed(&txn->state) != VTX_ACTIVE) return VARVE_MISUSE;
+    struct vcc_txn *cc = &txn->cc;
+    int status = seal(txn);
+    if (status == VARVE_OK && cc->wset.live != 0) status = write_out(txn);
+    if (status != VARVE_OK) vtx_leave(txn, status); /* tells the caller's varve_error before the end clears anything */
+    uint64_t saw = cc->cts > cc->observed ? cc->cts : cc->observed;
+    vtx_finish(txn, status == VARVE_OK, cc->detail.reason);
+    if (status == VARVE_OK) {
+        status = harden(txn, saw);
+        if (status != VARVE_OK) vtx_leave(txn, status);
+    }
+    vb_store_relaxed(&txn->state, VTX_FINISHED);
+    vtx_handle_return(txn);
+    return status;
+}

@@ -1,0 +1,372 @@
+/* cursor.c - ordered walks: one leaf portion of the index at a time, merged with the transaction's own writes.
+ *
+ * A cursor rests on a key (or at an end) and moves by key, so that it needs no hold on the index between calls: the
+ * portion it keeps is only a hint, read again whenever the stamp moved, the direction turned, or the scheme says so.
+ * Each gap crossed is told to the scheme (vcc_range), also the ones up to an own write, a leaf's fence and the bound.
+ *  U1  `at` is the last key crossed; everything between the scan's start and `at` has been registered
+ *  U2  own writes are looked up freshly by key at every move: they are seen ahead of the position whenever they were
+ *      made
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/check.h"
+#include "os/rcu.h"
+#include "txn/txn_int.h"
+
+enum place { AT_LOW_END, ON_ROW, AT_HIGH_END };
+enum { DELIVERED = 10, CROSSED = 11 }; /* beside statuses and VCC_WAIT, VCC_RETRY */
+
+struct varve_cursor {
+    struct varve_txn *txn; /* NULL once closed */
+    struct varve_cursor *next_open;
+    struct varve_table *table;
+    struct vst_table *tree;
+    varve_slice low, high; /* low <= key < high; data NULL: open; in the transaction's arena */
+    bool reverse;
+    uint64_t limit, delivered;
+    enum place place;
+    enum vst_direction direction;
+    varve_slice at; /* U1; data NULL: the open end of this direction */
+    bool at_strict; /* continue beyond `at` rather than from it */
+    struct vcc_scan scan;
+    bool portion_valid;
+    uint64_t portion_moves; /* snap_moves when it was read */
+    unsigned index;         /* next record of the portion */
+    struct vst_portion portion;
+    struct vb_arena leaf_arena; /* the portion's fence */
+    struct vb_arena row_arena;  /* the row's value, until the next move */
+};
+
+struct row_out {
+    varve_slice key, value;
+};
+
+/* --- bounds
+ * ------------------------------------------------------------------------------------------------------------- */
+
+static bool beyond(const struct varve_cursor *c, varve_slice key) {
+    if (c->direction == VST_FORWARD) return c->high.data != NULL && vb_compare(key, c->high) >= 0;
+    return c->low.data != NULL && vb_compare(key, c->low) < 0;
+}
+
+static int copy_bound(struct varve_txn *txn, varve_slice from, varve_slice *to) {
+    *to = VARVE_SLICE(NULL, 0);
+    if (from.data == NULL) return VARVE_OK;
+    void *bytes = vb_arena_alloc(&txn->cc.arena, from.size != 0 ? from.size : 1);
+    if (bytes == NULL)
+        return vk_fail(&txn->cc.detail, VARVE_NOMEM, VARVE_REASON_RESOURCE, "out of memory for a cursor");
+    memcpy(bytes, from.data, from.size);
+    *to = VARVE_SLICE(bytes, from.size);
+    return VARVE_OK;
+}
+
+/* Narrows [low, high) to the keys that begin with prefix: high becomes the first key above all of them. */
+static int apply_prefix(struct varve_txn *txn, varve_slice prefix, varve_slice *low, varve_slice *high) {
+    if (prefix.data == NULL || prefix.size == 0) return VARVE_OK;
+    varve_slice begin, end;
+    VB_TRY(copy_bound(txn, prefix, &begin));
+    VB_TRY(copy_bound(txn, prefix, &end));
+    uint8_t *bytes = (uint8_t *)(uintptr_t)end.data;
+    while (end.size != 0 && bytes[end.size - 1] == 0xff) end.size--;
+    if (end.size != 0) bytes[end.size - 1]++;
+    if (low->data == NULL || vb_compare(*low, begin) < 0) *low = begin;
+    if (end.size != 0 && (high->data == NULL || vb_compare(end, *high) < 0)) *high = end;
+    return VARVE_OK;
+}
+
+/* --- one step
+ * ----------------------------------------------------------------------------------------------------------- */
+
+/* Tells the scheme that the scan has crossed everything up to `to`. In a read section. */
+static int cross(struct varve_cursor *c, varve_slice to, bool inclusive) {
+    struct vcc_txn *cc = &c->txn->cc;
+    struct vcc_step step = {.portion = &c->portion, .to = to, .to_inclusive = inclusive};
+    if ((cc->ops->caps & VCC_CAP_GAPS) != 0 && !cc->read_only) {
+        bool strict = c->direction == VST_REVERSE && inclusive;
+        if (to.data != NULL)
+            step.guard = vst_successor(c->tree, to, strict);
+        else
+            step.guard =
+                c->direction == VST_FORWARD ? vst_sentinel(c->tree) : vst_successor(c->tree, VARVE_SLICE("", 0), false);
+    }
+    return vcc_range(cc, &c->scan, &step);
+}
+
+static void rest_on(struct varve_cursor *c, varve_slice key, bool strict) {
+    c->at = key;
+    c->at_strict = strict;
+}
+
+static int load_portion(struct varve_cursor *c) {
+    if (c->portion_valid && c->portion_moves == c->txn->cc.snap_moves) return VARVE_OK;
+    vb_arena_reset(&c->leaf_arena);
+    if (vst_portion_read(c->tree, c->at, c->at_strict, c->direction, &c->leaf_arena, &c->portion) != VARVE_OK)
+        return vk_fail(&c->txn->cc.detail, VARVE_NOMEM, VARVE_REASON_RESOURCE, "out of memory for a cursor");
+    c->index = 0;
+    c->portion_valid = true;
+    c->portion_moves = c->txn->cc.snap_moves;
+    return VARVE_OK;
+}
+
+/* The next own write in this direction, within the bounds; NULL: none. */
+static struct vk_write *own_ahead(struct varve_cursor *c) {
+    struct vk_wset *wset = &c->txn->cc.wset;
+    if (wset->live == 0) return NULL;
+    struct vk_write *own = c->direction == VST_FORWARD ? vk_wset_ge(wset, c->table->id, c->at, c->at_strict)
+                                                       : vk_wset_le(wset, c->table->id, c->at, c->at_strict);
+    return own != NULL && !beyond(c, own->key) ? own : NULL;
+}
+
+static bool in_this_portion(const struct varve_cursor *c, varve_slice key) {
+    if (c->portion.fence.data == NULL) return true;
+    int order = vb_compare(key, c->portion.fence);
+    return c->direction == VST_FORWARD ? order < 0 : order >= 0;
+}
+
+static int take_own(struct varve_cursor *c, struct vk_write *own, struct row_out *out) {
+    VB_TRY(cross(c, own->key, true));
+    rest_on(c, own->key, true);
+    if (own->kind == VK_DELETE) return CROSSED;
+    *out = (struct row_out){own->key, own->value};
+    c->txn->witness = (struct vtx_witness){0, own->index + 1};
+    return DELIVERED;
+}
+
+static int take_record(struct varve_cursor *c, struct vst_record *record, struct row_out *out) {
+    struct vcc_access access = {
+        .table = c->tree, .key = vst_record_key(record), .hint = VCC_SCAN, .arena = &c->row_arena};
+    access.found = (struct vst_found){record, c->portion.leaf, c->portion.phantom};
+    struct vcc_result result;
+    VB_TRY(vcc_read(&c->txn->cc, &access, &result));
+    VB_TRY(cross(c, access.key, true));
+    rest_on(c, access.key, true);
+    c->index++;
+    if (!result.present) return CROSSED;
+    *out = (struct row_out){access.key, result.value};
+    c->txn->witness = (struct vtx_witness){result.cts, 0};
+    return DELIVERED;
+}
+
+/* No record of this portion is left: on to the next leaf, or the end. */
+static int leave_portion(struct varve_cursor *c) {
+    varve_slice fence = c->portion.fence;
+    if (fence.data == NULL || beyond(c, fence) ||
+        (c->direction == VST_REVERSE && c->low.data != NULL && vb_compare(fence, c->low) == 0)) {
+        VB_TRY(cross(c, c->direction == VST_FORWARD ? c->high : c->low,
+                     c->direction == VST_REVERSE && c->low.data != NULL));
+        return VARVE_END;
+    }
+    VB_TRY(cross(c, fence, false));
+    varve_slice kept;
+    VB_TRY(copy_bound(c->txn, fence, &kept)); /* the portion's arena is about to go */
+    rest_on(c, kept, c->direction == VST_REVERSE);
+    c->portion_valid = false;
+    return CROSSED;
+}
+
+/* One candidate: DELIVERED with *out, CROSSED (go on), END, VCC_WAIT, VCC_RETRY or a failure. In a read section. */
+static int step(struct varve_cursor *c, struct row_out *out) {
+    VB_TRY(load_portion(c));
+    struct vst_record *record = c->index < c->portion.count ? c->portion.records[c->index] : NULL;
+    bool ended = record != NULL && beyond(c, vst_record_key(record));
+    if (ended) record = NULL;
+    struct vk_write *own = own_ahead(c);
+    if (own != NULL) {
+        int order = record == NULL ? (ended || in_this_portion(c, own->key) ? -1 : 1)
+                                   : vb_compare(own->key, vst_record_key(record)) * (int)c->direction;
+        if (order == 0) c->index++; /* superseded by the own write */
+        if (order <= 0) return take_own(c, own, out);
+    }
+    if (record != NULL) return take_record(c, record, out);
+    if (!ended) return leave_portion(c);
+    VB_TRY(cross(c, c->direction == VST_FORWARD ? c->high : c->low, c->direction == VST_REVERSE));
+    return VARVE_END;
+}
+
+static int walk(struct varve_cursor *c, struct row_out *out) {
+    vb_arena_reset(&c->row_arena);
+    for (;;) {
+        vos_rcu_enter();
+        int status;
+        do {
+            status = step(c, out);
+        } while (status == CROSSED);
+        vos_rcu_exit();
+        if (status == DELIVERED) {
+            c->place = ON_ROW;
+            return VARVE_OK;
+        }
+        c->portion_valid = false;
+        if (status == VARVE_END) c->place = c->direction == VST_FORWARD ? AT_HIGH_END : AT_LOW_END;
+        if (status <= VARVE_OK) return status;
+        VB_TRY(vtx_again(c->txn, status));
+    }
+}
+
+/* --- moves
+ * -------------------------------------------------------------------------------------------------------------- */
+
+/* Begins a new scan at `from` (data NULL: the bound's open end). */
+static void start_scan(struct varve_cursor *c, enum vst_direction direction, varve_slice from, bool strict) {
+    c->direction = direction;
+    rest_on(c, from, strict);
+    c->scan = (struct vcc_scan){.table = c->tree, .direction = direction, .from = from, .from_strict = strict};
+    c->portion_valid = false;
+}
+
+static void start_at_bound(struct varve_cursor *c, enum vst_direction direction) {
+    if (direction == VST_FORWARD)
+        start_scan(c, direction, c->low, false);
+    else
+        start_scan(c, direction, c->high, c->high.data != NULL);
+}
+
+static void start_at_target(struct varve_cursor *c, enum vst_direction direction, varve_slice target) {
+    if (direction == VST_FORWARD && c->low.data != NULL && vb_compare(target, c->low) < 0)
+        start_at_bound(c, direction);
+    else if (direction == VST_REVERSE && c->high.data != NULL && vb_compare(target, c->high) >= 0)
+        start_at_bound(c, direction);
+    else
+        start_scan(c, direction, target, false);
+}
+
+/* Continues from the resting place. False: there is nothing further this way. */
+static bool start_relative(struct varve_cursor *c, enum vst_direction direction) {
+    enum place behind = direction == VST_FORWARD ? AT_LOW_END : AT_HIGH_END;
+    if (c->place == ON_ROW) {
+        if (c->direction != direction) start_scan(c, direction, c->at, true);
+        return true;
+    }
+    if (c->place != behind) return false;
+    start_at_bound(c, direction);
+    return true;
+}
+
+static int move_to(struct varve_cursor *c, enum vtx_move move, varve_slice target, struct row_out *out) {
+    enum vst_direction ahead = c->reverse ? VST_REVERSE : VST_FORWARD;
+    enum vst_direction back = c->reverse ? VST_FORWARD : VST_REVERSE;
+    if (move == VTX_NEXT && c->limit != 0 && c->delivered >= c->limit) return VARVE_END;
+    if (move != VTX_NEXT) c->delivered = 0;
+    switch (move) {
+    case VTX_NEXT:
+        if (!start_relative(c, ahead)) return VARVE_END;
+        break;
+    case VTX_PREV:
+        if (!start_relative(c, back)) return VARVE_END;
+        break;
+    case VTX_FIRST: start_at_bound(c, ahead); break;
+    case VTX_LAST: start_at_bound(c, back); break;
+    case VTX_SEEK_GE: start_at_target(c, VST_FORWARD, target); break;
+    case VTX_SEEK_LE: start_at_target(c, VST_REVERSE, target); break;
+    }
+    int status = walk(c, out);
+    if (status == VARVE_OK) c->delivered++;
+    return status;
+}
+
+int vtx_cursor_move(struct varve_cursor *c, enum vtx_move move, varve_slice target, varve_slice *key,
+                    varve_slice *value) {
+    struct varve_txn *txn = c->txn;
+    VB_TRY(vtx_enter(txn));
+    if (c->table->tree != c->tree)
+        return vtx_refuse(txn, VARVE_INVALID, VARVE_REASON_CALLER, "the cursor's table has been dropped");
+    struct row_out out;
+    int status = move_to(c, move, target, &out);
+    if (status == VARVE_OK) status = vtx_over_limit(txn, 0);
+    if (status != VARVE_OK) return vtx_leave(txn, status);
+    if (key != NULL) *key = out.key;
+    if (value != NULL) *value = out.value;
+    return VARVE_OK;
+}
+
+/* --- open and close
+ * ------------------------------------------------------------------------------------------------------- */
+
+static struct varve_cursor *cursor_get(struct varve_txn *txn) {
+    struct varve_cursor *c = txn->spare_cursor;
+    if (c != NULL) {
+        txn->spare_cursor = NULL;
+        return c;
+    }
+    c = vb_heap_alloc(txn->cc.heap, sizeof *c);
+    if (c == NULL) return NULL;
+    vb_arena_init(&c->leaf_arena, txn->cc.heap, 512);
+    vb_arena_init(&c->row_arena, txn->cc.heap, 1024);
+    return c;
+}
+
+static void cursor_free(struct varve_txn *txn, struct varve_cursor *c) {
+    vb_arena_release(&c->leaf_arena);
+    vb_arena_release(&c->row_arena);
+    vb_heap_free(txn->cc.heap, c, sizeof *c);
+}
+
+static int cursor_setup(struct varve_cursor *c, struct varve_txn *txn, struct varve_table *table,
+                        const varve_range *range) {
+    static const varve_range everything;
+    if (range == NULL) range = &everything;
+    c->table = table;
+    c->tree = table->tree;
+    c->reverse = range->reverse;
+    c->limit = range->limit;
+    c->delivered = 0;
+    c->place = range->reverse ? AT_HIGH_END : AT_LOW_END;
+    c->direction = range->reverse ? VST_REVERSE : VST_FORWARD;
+    c->portion_valid = false;
+    VB_TRY(copy_bound(txn, range->low, &c->low));
+    VB_TRY(copy_bound(txn, range->high, &c->high));
+    return apply_prefix(txn, range->prefix, &c->low, &c->high);
+}
+
+int vtx_cursor_open(struct varve_txn *txn, struct varve_table *table, const varve_range *range,
+                    struct varve_cursor **cursor) {
+    VB_TRY(vtx_enter(txn));
+    if (table->tree == NULL || table->db != txn->pool->config.db)
+        return vtx_refuse(txn, VARVE_INVALID, VARVE_REASON_CALLER,
+                          "a cursor over a dropped table or another database's");
+    struct varve_cursor *c = cursor_get(txn);
+    if (c == NULL) return vtx_refuse(txn, VARVE_NOMEM, VARVE_REASON_RESOURCE, "out of memory for a cursor");
+    int status = cursor_setup(c, txn, table, range);
+    if (status != VARVE_OK) {
+        cursor_free(txn, c);
+        return vtx_leave(txn, status);
+    }
+    vtx_statement_begin(txn);
+    c->txn = txn;
+    c->next_open = txn->cursors;
+    txn->cursors = c;
+    *cursor = c;
+    return VARVE_OK;
+}
+
+void vtx_cursor_close(struct varve_cursor *c) {
+    struct varve_txn *txn = c->txn;
+    if (txn == NULL) return;
+    struct varve_cursor **link = &txn->cursors;
+    while (*link != c) link = &(*link)->next_open;
+    *link = c->next_open;
+    c->txn = NULL;
+    vtx_statement_end(txn);
+    vb_arena_reset(&c->leaf_arena);
+    vb_arena_reset(&c->row_arena);
+    if (txn->spare_cursor == NULL)
+        txn->spare_cursor = c;
+    else
+        cursor_free(txn, c);
+}
+
+void vtx_cursors_close_all(struct varve_txn *txn) {
+    while (txn->cursors != NULL) vtx_cursor_close(txn->cursors);
+}
+
+void vtx_cursors_release(struct varve_txn *txn) {
+    if (txn->spare_cursor != NULL) cursor_free(txn, txn->spare_cursor);
+    txn->spare_cursor = NULL;
+}
+
+struct varve_txn *vtx_cursor_txn(const struct varve_cursor *cursor) {
+    return cursor->txn;
+}

@@ -1,0 +1,80 @@
+/* run.c - varve_run: begin, body, commit; back off and retry with the age kept.
+ *
+ * Back-off is random, up to 2^min(aborts, 4) mean operation times, so that colliding transactions separate without
+ * sleeping long. An attempt after three aborts in a row runs under locks (txn.c), where waiting replaces backing off.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "base/check.h"
+#include "base/random.h"
+#include "os/os.h"
+#include "os/rcu.h"
+#include "txn/txn_int.h"
+
+enum { DOUBLINGS_MAX = 4, DOUBLINGS_CROWDED = 6, YIELD_NS = 20000 };
+
+/* Waits between one and 2^min(n, 4) of the last attempt's times; yields rather than spins when it is long. */
+static void back_off(struct vtx_pool *pool, struct vb_random *random, unsigned aborts, uint64_t attempt_ns) {
+    struct vk_domain *domain = pool->config.domain;
+    bool crowded = vtx_pool_open_count(pool) > vos_cpu_count();
+    unsigned most = crowded ? DOUBLINGS_CROWDED : DOUBLINGS_MAX;
+    uint64_t limit = attempt_ns << (aborts < most ? aborts : most);
+    uint64_t pause = limit > 1 ? vb_random_below(random, limit) : 0;
+    if (pause > 50000000) pause = 50000000;
+    uint64_t until = vk_now_ns(domain) + pause;
+    static const uint32_t never_changes = 0;
+    if (crowded || pause > YIELD_NS) {
+        if (pause > YIELD_NS)
+            vos_futex_wait(&never_changes, 0, pause);
+        else
+            vos_thread_yield();
+        return;
+    }
+    while (vk_now_ns(domain) < until) vb_cpu_relax();
+}
+
+static bool worth_retrying(int status) {
+    return status == VARVE_CONFLICT || status == VARVE_DEADLOCK || status == VARVE_SNAPSHOT_TOO_OLD ||
+           status == VARVE_TIMEOUT || status == VARVE_BUSY;
+}
+
+/* One attempt; *error carries the token for the next. */
+static int attempt(struct vtx_pool *pool, const varve_txn_options *options, varve_txn_fn fn, void *arg,
+                   bool *own_answer, struct vk_detail *detail) {
+    struct varve_txn *txn;
+    *own_answer = false;
+    VB_TRY(vtx_begin(pool, options, &txn, detail));
+    int answer = fn(txn, arg);
+    if (answer == VARVE_OK) return vtx_commit(txn);
+    int doomed = txn->doomed;
+    vtx_abort(txn);
+    if (doomed != VARVE_OK) return doomed; /* whatever the body made of it */
+    *own_answer = true;
+    return answer;
+}
+
+int vtx_run(struct vtx_pool *pool, const varve_txn_options *options, varve_txn_fn fn, void *arg,
+            struct vk_detail *detail) {
+    varve_txn_options o = VARVE_TXN_OPTIONS_INIT;
+    varve_error error = VARVE_ERROR_INIT;
+    varve_error *wanted = NULL;
+    if (options != NULL) {
+        if (options->size < sizeof o)
+            return vk_fail(detail, VARVE_INVALID, VARVE_REASON_CALLER,
+                           "transaction options: size is %u, at least %zu expected", options->size, sizeof o);
+        o = *options;
+        wanted = options->error;
+    }
+    o.error = &error;
+    struct vb_random random;
+    vb_random_init(&random, (uint64_t)(uintptr_t)&o ^ vk_now_ns(pool->config.domain));
+    for (unsigned aborts = 0;; aborts++) {
+        uint64_t begun = vk_now_ns(pool->config.domain);
+        bool own_answer;
+        int status = attempt(pool, &o, fn, arg, &own_answer, detail);
+        if (wanted != NULL && status != VARVE_OK && wanted->size >= sizeof error) *wanted = error;
+        if (own_answer || !worth_retrying(status)) return status;
+        o.retry_token = error.retry_token;
+        back_off(pool, &random, aborts + 1, vk_now_ns(pool->config.domain) - begun);
+    }
+}

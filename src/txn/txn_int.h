@@ -1,0 +1,91 @@
+/* txn_int.h - private to src/txn: the transaction object and the pool.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef VARVE_TXN_TXN_INT_H
+#define VARVE_TXN_TXN_INT_H
+
+#include "txn/txn.h"
+
+enum vtx_state { VTX_FINISHED = 0, VTX_ACTIVE, VTX_SEALED };
+
+/* Handles rest here between transactions: one FIFO per CPU, so that a handle comes back to a warm cache, and a few
+ * others are used before it is, so that a use after the end is noticed. */
+enum { VTX_SHARD_HANDLES = 8, VTX_SHARD_RESTING = 2, VTX_SHARDS_MAX = 64 };
+struct vtx_shard {
+    vb_aligned_line uint32_t lock; /* spin: a few instructions */
+    uint32_t first, count;
+    struct varve_txn *handles[VTX_SHARD_HANDLES];
+};
+
+struct varve_txn {
+    struct vcc_txn cc;
+    struct vtx_pool *pool;
+    struct vtl_ring *ring; /* NULL until the handle is first used */
+    uint32_t state;        /* enum vtx_state; read by others only for the gate's drain */
+    uint32_t open;         /* 1 from begin to end: what the drain waits for */
+    int doomed;            /* the status every later call repeats, VARVE_OK = none */
+    uint32_t expire;       /* set by the janitor: give the snapshot up */
+    enum varve_sync_mode sync;
+    uint64_t begin_ns;    /* only kept when snapshots may expire */
+    uint64_t serial;      /* transactions this handle has carried */
+    uint64_t retry_token; /* what varve_error reports */
+    unsigned attempts;    /* aborts before this attempt, in a row */
+    bool in_callback;
+    varve_error *error;                /* the caller's, or NULL */
+    struct varve_cursor *cursors;      /* open ones */
+    struct varve_cursor *spare_cursor; /* kept for reuse */
+    struct vtx_witness witness;
+    uint64_t last_cts;
+    struct vtx_counters counters; /* this handle's share; written by its owner */
+};
+
+/* Raises a counter that only this thread writes now. */
+static inline void vtx_count(uint64_t *counter) { vb_store_relaxed(counter, vb_load_relaxed(counter) + 1); }
+
+struct vtx_pool {
+    struct vtx_config config;
+    struct vcc_shared shared;
+    struct vtx_counters counters; /* only what schemes count through vcc_shared */
+    unsigned count;               /* handles */
+    struct varve_txn *handles;    /* [count]; handle i uses slot i + 1 */
+    unsigned shard_count;
+    struct vtx_shard *shards;           /* [shard_count] */
+    vb_aligned_line uint32_t rest_lock; /* the handles that are in no shard: a FIFO ring [count] */
+    uint32_t rest_first, rest_count;
+    struct varve_txn **rest;
+    vb_aligned_line uint32_t gate; /* 1: begins wait */
+    uint32_t returned;             /* futex: changes when somebody waits and a handle comes back or the gate opens */
+    uint32_t begin_waiters;
+    bool memory_full; /* relaxed; set by the janitor */
+};
+
+/* pool.c */
+int vtx_handle_take(struct vtx_pool *pool, struct varve_txn **txn, struct vk_detail *detail);
+void vtx_handle_return(struct varve_txn *txn);
+
+/* txn.c: every public operation begins with this: the state, the doom, a wound, an expired snapshot. */
+int vtx_enter(struct varve_txn *txn);
+/* Takes a status on its way out: dooms, fills the caller's varve_error. Returns it. */
+int vtx_leave(struct varve_txn *txn, int status);
+void vtx_finish(struct varve_txn *txn, bool committed,
+                enum varve_reason reason);       /* release everything but the handle */
+void vtx_statement_begin(struct varve_txn *txn); /* read committed: one stamp per statement */
+void vtx_statement_end(struct varve_txn *txn);
+
+/* access.c: a row as this transaction sees it, own writes first. OK with *result (present or not). */
+struct vtx_row {
+    struct vcc_result result;
+    struct vk_write *own; /* the own write that answered, or NULL */
+};
+int vtx_read_row(struct varve_txn *txn, struct vst_table *tree, varve_slice key, enum vcc_hint hint,
+                 struct vb_arena *arena, struct vtx_row *row);
+/* What a VCC_WAIT or VCC_RETRY of a loop asks for; OK: look up again. Outside sections. */
+int vtx_again(struct varve_txn *txn, int status);
+int vtx_over_limit(struct varve_txn *txn, size_t more); /* TOOBIG when `more` bytes would pass max_txn_bytes */
+
+/* cursor.c */
+void vtx_cursors_close_all(struct varve_txn *txn);
+void vtx_cursors_release(struct varve_txn *txn); /* pool closing: frees the spare one */
+
+#endif

@@ -204,9 +204,16 @@ int vcc_precommit(struct vcc_txn *t);
 int vcc_validate(struct vcc_txn *t, uint64_t cts);
 void vcc_end(struct vcc_txn *t, bool committed);
 
-/* A table that calls `inner` and tells `sink` each call's name and answer: cc_trace.c. */
+/* A scheme that calls `inner` and tells `sink` each call's name and answer: cc_trace.c. Its table is its first member.
+ */
 typedef void (*vcc_trace_fn)(void *arg, const struct vcc_txn *t, const char *call, int status);
-struct vcc_ops vcc_trace(const struct vcc_ops *inner, vcc_trace_fn sink, void *arg);
+struct vcc_tracer {
+    struct vcc_ops ops;
+    const struct vcc_ops *inner;
+    vcc_trace_fn sink;
+    void *arg;
+};
+void vcc_tracer_init(struct vcc_tracer *tracer, const struct vcc_ops *inner, vcc_trace_fn sink, void *arg);
 
 /* Raises t->observed. */
 static inline void vcc_observe(struct vcc_txn *t, uint64_t cts) {

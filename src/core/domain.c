@@ -4,9 +4,9 @@
  * Invariants, besides those of domain.h
  *   1. Two captures exist for the life of the domain: the published one, and one that nobody can reach because a grace
  *      period has passed since it was replaced. A round therefore needs no memory: it is wanted most when there is none.
- *   2. A captured stamp is one that a session may go on to use: every slot value at or above the last floor, and of the
- *      lower ones those that were captured before. What is left out belongs to a session that is about to see the floor
- *      and take a newer stamp; believing it would make min_snap fall (model gcfloor, BUG_11 and BUG_12).
+ *   2. A captured stamp is one that its owner may go on to use: every slot value at or above the last floor, and of the
+ *      lower ones those that were captured before. What is left out belongs to a slot whose owner is about to see the
+ *      floor and take a newer stamp; believing it would make min_snap fall.
  *   3. reader_bit_owner[b] is stored before any lock word shows bit b, and cleared before the bit can be leased again.
  * Sources: those of domain.h. The pair of a cheap barrier and membarrier(2) is Dekker's algorithm made asymmetric, as in
  * Desnoyers et al., User-Level Implementations of Read-Copy Update, IEEE TPDS 2012, 3.

@@ -38,7 +38,7 @@ static int workers_open(struct varve_db *db) {
     for (unsigned i = 0; i < count; i++) {
         struct worker *w = &recovery->workers[recovery->count++];
         w->db = db;
-        w->heap = vb_heap_open(db->memory, db->domain.slot_count + 2 + i);
+        w->heap = vb_heap_open(db->memory, db->domain.slot_count + 3 + i);
         if (w->heap == NULL) return VARVE_NOMEM;
         VB_TRY(vst_versions_open(db->store, w->heap, &w->versions));
     }

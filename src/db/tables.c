@@ -107,13 +107,16 @@ void vdb_tables_free(struct varve_db *db) {
  * ----------------------------------------------------------------------------------------------------------------------
  */
 
-/* One catalogue edit into manifest and log. rules: the texts the table shall have. */
-static int record_edit(struct varve_db *db, uint32_t id, const char *name, bool dropped, char **rules,
-                       size_t rule_count, struct vk_detail *detail) {
-    if (db->manifest == NULL) return VARVE_OK;
-    struct vrn_table edited = {.id = id, .dropped = dropped, .rules = rules, .rule_count = rule_count};
+/* What the table shall be, as one catalogue edit in manifest and log. */
+static struct vrn_table as_edited(uint32_t id, const char *name) {
+    struct vrn_table edited = {.id = id};
     strncpy(edited.name, name, sizeof edited.name - 1);
-    struct vrn_edit edit = {.table = &edited};
+    return edited;
+}
+
+static int record_edit(struct varve_db *db, const struct vrn_table *edited, struct vk_detail *detail) {
+    if (db->manifest == NULL) return VARVE_OK;
+    struct vrn_edit edit = {.table = edited};
     if (vtl_poisoned(db->log))
         return vk_fail(detail, VARVE_FAILED, VARVE_REASON_FAILED, "%s", vtl_poison_text(db->log));
     vos_mutex_lock(&db->manifest_mutex);
@@ -122,9 +125,9 @@ static int record_edit(struct varve_db *db, uint32_t id, const char *name, bool 
     if (status == VARVE_IO) vdb_poison(db, detail->text);
     if (status != VARVE_OK) return status;
     struct vtl_op op = {.kind = VTL_TABLE,
-                        .table_id = id,
-                        .key = VARVE_SLICE(name, strlen(name)),
-                        .value = dropped ? VARVE_STR("drop") : VARVE_STR("set")};
+                        .table_id = edited->id,
+                        .key = VARVE_SLICE(edited->name, strlen(edited->name)),
+                        .value = edited->dropped ? VARVE_STR("drop") : VARVE_STR("set")};
     struct vk_detail ignored = {0};
     (void)vtl_note(db->log, &op,
                    &ignored); /* the manifest is the authority; a follower asks it when a note is missing */
@@ -146,7 +149,8 @@ static int create_table(struct varve_db *db, const char *name, struct varve_tabl
     uint32_t id = db->next_table_id != 0 ? db->next_table_id : 1;
     if (db->manifest != NULL) id = vrn_manifest_next_table_id(db->manifest);
     VB_TRY(vdb_table_make(db, id, name, table, detail));
-    int status = record_edit(db, id, name, false, NULL, 0, detail);
+    struct vrn_table edited = as_edited(id, name);
+    int status = record_edit(db, &edited, detail);
     if (status == VARVE_OK) return VARVE_OK;
     vst_table_destroy(db->store, (*table)->tree); /* nobody has seen it */
     vb_free(db->tables[--db->table_count], sizeof **table);
@@ -175,7 +179,9 @@ static int drop_locked(struct varve_db *db, const char *name, struct vk_detail *
     if (table == NULL) return vk_fail(detail, VARVE_NOTFOUND, VARVE_REASON_CALLER, "no table %s", name);
     if (vtx_gate_close(db->pool, db->options.begin_timeout_ms) != VARVE_OK)
         return vk_fail(detail, VARVE_BUSY, VARVE_REASON_RESOURCE, "drop %s: transactions are open", name);
-    int status = record_edit(db, table->id, name, true, NULL, 0, detail);
+    struct vrn_table edited = as_edited(table->id, name);
+    edited.dropped = true;
+    int status = record_edit(db, &edited, detail);
     if (status == VARVE_OK) {
         vst_table_destroy(db->store, table->tree);
         table->tree = NULL;
@@ -216,37 +222,38 @@ int vdb_table_list(struct varve_db *db, varve_table_fn fn, void *arg) {
  * ----------------------------------------------------------------------------------------------------------------------
  */
 
-/* Checks every row there is against one rule. The gate is closed: nothing commits meanwhile. */
+/* Checks one leaf's rows and moves *from to the next leaf. The gate is closed: nothing commits meanwhile. */
+static int check_portion(struct varve_table *table, const struct vcn_rules *rules, struct vb_arena *arena,
+                         struct vst_portion *portion, struct vk_detail *detail) {
+    int status = VARVE_OK;
+    for (unsigned i = 0; status == VARVE_OK && i < portion->count; i++) {
+        struct vst_seen seen;
+        status = vst_read_newest(portion->records[i], arena, &seen);
+        if (status == VARVE_OK && seen.present)
+            status = vcn_check_row(rules, table->name, vst_record_key(portion->records[i]), seen.value, detail);
+    }
+    return status;
+}
+
+/* Checks every row there is against one rule. Two arenas take turns, so that a fence outlives the portion it ends. */
 static int check_rows(struct varve_db *db, struct varve_table *table, const struct vcn_rules *rules,
                       struct vk_detail *detail) {
-    struct vb_arena arena;
+    struct vb_arena arenas[2];
     struct vst_portion portion;
     varve_slice from = {NULL, 0};
-    int status = VARVE_OK;
-    vb_arena_init(&arena, db->work_heap, 64 << 10);
+    int status;
+    for (int i = 0; i < 2; i++) vb_arena_init(&arenas[i], db->work_heap, 64 << 10);
+    unsigned turn = 0;
     do {
+        struct vb_arena *arena = &arenas[turn++ & 1];
+        vb_arena_reset(arena);
         vos_rcu_enter();
-        if (vst_portion_read(table->tree, from, false, VST_FORWARD, &arena, &portion) != VARVE_OK) status = VARVE_NOMEM;
-        for (unsigned i = 0; status == VARVE_OK && i < portion.count; i++) {
-            struct vst_seen seen;
-            status = vst_read_newest(portion.records[i], &arena, &seen);
-            if (status == VARVE_OK && seen.present)
-                status = vcn_check_row(rules, table->name, vst_record_key(portion.records[i]), seen.value, detail);
-        }
+        status = vst_portion_read(table->tree, from, false, VST_FORWARD, arena, &portion);
+        if (status == VARVE_OK) status = check_portion(table, rules, arena, &portion, detail);
         vos_rcu_exit();
         from = portion.fence;
-        if (arena.used_bytes > 16 << 20 && from.data != NULL) { /* keep the memory of a scan constant */
-            char key[VARVE_KEY_MAX_BYTES];
-            memcpy(key, from.data, from.size);
-            vb_arena_reset(&arena);
-            void *copy = vb_arena_alloc(&arena, from.size + 1);
-            if (copy == NULL)
-                status = VARVE_NOMEM;
-            else
-                from.data = memcpy(copy, key, from.size);
-        }
     } while (status == VARVE_OK && from.data != NULL);
-    vb_arena_release(&arena);
+    for (int i = 0; i < 2; i++) vb_arena_release(&arenas[i]);
     if (status == VARVE_NOMEM)
         vk_fail(detail, status, VARVE_REASON_RESOURCE, "out of memory while checking the rows of %s", table->name);
     return status;
@@ -264,8 +271,10 @@ static int replace_rules(struct varve_db *db, struct varve_table *table, const c
         fresh = NULL;
     }
     if (status == VARVE_OK && count != 0) status = vcn_rules_create(texts, count, db->callbacks, &fresh, detail);
-    if (status == VARVE_OK)
-        status = record_edit(db, table->id, table->name, false, (char **)(uintptr_t)texts, count, detail);
+    struct vrn_table edited = as_edited(table->id, table->name);
+    edited.rules = (char **)(uintptr_t)texts;
+    edited.rule_count = count;
+    if (status == VARVE_OK) status = record_edit(db, &edited, detail);
     if (status != VARVE_OK) {
         vcn_rules_free(fresh);
         return status;

@@ -46,7 +46,7 @@ int vst_versions_open(struct vst_store *store, struct vb_heap *heap, struct vst_
     v->heap = heap;
     size_t limit = store->domain->limits.chunk_bytes;
     v->fresh_bytes = limit < FIRST_BYTES ? (uint32_t)limit : FIRST_BYTES;
-    vst_store_add_versions(store, v);
+    vst_gc_add_versions(store, v);
     *versions = v;
     return VARVE_OK;
 }
@@ -121,8 +121,8 @@ int vst_image_reserve(struct vst_versions *versions, const struct vst_record *re
     vb_arena_unpoison(i, bytes);
     i->before = 0;
     i->prev = NULL;
-    i->len = (room == 8 && (tid & VST_BLOB) != 0 ? 0 : (tid & VST_GHOST) != 0 ? 0 : vst_len_value(len)) |
-             (uint64_t)(room / 8) << 24 | (uint64_t)(chunk->used / 8) << 48;
+    i->len = ((tid & (VST_GHOST | VST_BLOB)) != 0 ? 0 : vst_len_value(len)) | (uint64_t)(room / 8) << 24 |
+             (uint64_t)(chunk->used / 8) << 48;
     i->link = 0;
     chunk->used += bytes;
     chunk->pending++;
@@ -156,8 +156,8 @@ void vst_image_used(struct vst_versions *versions, struct vst_image *image, uint
         chunk->installed++;
         if (over > chunk->max_over) chunk->max_over = over;
         if ((image->before & VST_BLOB) != 0) {
-            chunk->blob_bytes += vst_image_blob(image)->size;
-            count_up(&versions->bytes_taken, vst_image_blob(image)->size);
+            chunk->blob_bytes += vst_blob_bytes(vst_image_blob(image));
+            count_up(&versions->bytes_taken, vst_blob_bytes(vst_image_blob(image)));
         }
     }
     if (chunk->pending != 0) return;
@@ -174,7 +174,7 @@ void vst_image_used(struct vst_versions *versions, struct vst_image *image, uint
 static uint64_t free_image_blob(struct vst_image *image, struct vb_heap *heap) {
     if ((image->before & VST_BLOB) == 0) return 0;
     struct vst_blob *blob = vst_image_blob(image);
-    uint64_t size = blob->size;
+    uint64_t size = vst_blob_bytes(blob);
     image->before &= ~(uint64_t)VST_BLOB;
     vst_blob_free(heap, blob);
     return size;
@@ -253,7 +253,7 @@ static void free_list(struct vst_chunk *chunk, struct vb_heap *heap) {
 
 void vst_versions_close(struct vst_versions *versions) {
     struct vb_heap *heap = versions->heap;
-    if (versions->store != NULL) vst_store_remove_versions(versions->store, versions);
+    if (versions->store != NULL) vst_gc_remove_versions(versions->store, versions);
     struct vst_chunk *lists[] = {versions->open[0], versions->open[1], versions->closing,  versions->spare,
                                  versions->sealed,  versions->waiting, versions->recycled, versions->ready};
     for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)

@@ -1,79 +1,103 @@
-/* storage_int.h - what the files of this folder share: the store, memory that is retired, records, the seam to the tree.
+/* storage_int.h - what the index and the versions share: the store, pieces of memory that others may still hold, and
+ * the calls in both directions.
  *
- * Memory that others may still be reading is retired, not freed. Nothing on that path can fail: every record, node and blob
- * has a hidden header in front, which links it into the queue of ghosts while it waits for the purge and into the list
- * of retired memory afterwards.
- *  M1  an object is in at most one list; QUEUED and RETIRED in its hidden word say which, and change by atomic or / and
- *  M2  retired memory goes when min_pin has passed the epoch after it was unlinked and a grace period has passed since
+ * Every record, node and blob has a hidden header in front of it, so that retiring it and queuing it for the purge need
+ * no memory and cannot fail.
+ *  M1  what was once reachable from a root or from a record is given up through vst_retire only, once
+ *  M2  an object is in at most one list at a time: `next` belongs to that list
  *
  * SPDX-License-Identifier: MIT
  */
 #ifndef VARVE_STORAGE_STORAGE_INT_H
 #define VARVE_STORAGE_STORAGE_INT_H
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/alloc.h"
+#include "base/atomics.h"
+#include "core/domain.h"
 #include "os/os.h"
+#include "storage/record.h"
 #include "storage/storage.h"
+#include "varve.h"
 
-enum vst_kind { VST_RECORD = 1, VST_NODE = 2, VST_BLOB_BYTES = 3 };
+/* --- hidden headers ----------------------------------------------------------------------------------------------- */
 
+enum vst_kind { VST_RECORD, VST_NODE, VST_BLOB_BYTES };
 struct vst_hidden {
-    struct vst_hidden *next; /* of the one list it is in */
-    uint64_t word;           /* bytes behind it 48 . kind 8 . QUEUED, RETIRED */
+    struct vst_hidden *next;
+    uint64_t word; /* flags 8 . kind 8 . bytes of the object 48 (low) */
 };
-#define VST_HIDDEN_QUEUED ((uint64_t)1 << 62)  /* in the queue of ghosts */
-#define VST_HIDDEN_RETIRED ((uint64_t)1 << 63) /* off the index; freed in time */
+#define VST_HIDDEN_QUEUED ((uint64_t)1 << 56)  /* waits for the purge */
+#define VST_HIDDEN_RETIRED ((uint64_t)1 << 57) /* waits for its memory to be freed */
+static inline struct vst_hidden *vst_hidden_of(void *object) { return (struct vst_hidden *)object - 1; }
 
-static inline struct vst_hidden *vst_hidden_of(const void *object) { return (struct vst_hidden *)(uintptr_t)object - 1; }
+/* --- the store ---------------------------------------------------------------------------------------------------- */
 
-/* Retired objects and waiting ghosts, by the tag that must be passed before they are looked at again. When all are taken
- * the newest takes in what comes and its tag rises: later than need be, and never failing. */
-#define VST_BATCHES 64
+/* Retired or queued objects by the stamp that has to be passed before they are looked at again. */
+#define VST_BATCHES 16
+struct vst_batch {
+    uint64_t tag;
+    struct vst_hidden *list;
+};
 struct vst_batches {
-    struct { uint64_t tag; struct vst_hidden *list; } ring[VST_BATCHES];
-    unsigned first, count;
+    unsigned count;
+    struct vst_batch batch[VST_BATCHES];
 };
 
+/* Counters spread over lines, chosen by the heap. */
+#define VST_STRIPES 16
+struct vst_stripe {
+    vb_aligned_line int64_t linked; /* records made and not freed or retired */
+    int64_t live;                   /* of them present, but for what the version buffers still count */
+};
+
+struct vst_versions;
+struct vst_image;
 struct vst_store {
     struct vk_domain *domain;
-    struct vst_table *tables[VK_TABLES_MAX + 1]; /* by table slot; atomic; slot 0 is never used */
-    struct vos_mutex mutex;                      /* the list of versions */
+    struct vos_mutex mutex;                      /* list of version buffers */
     struct vst_versions *versions;
     vb_aligned_line struct vst_hidden *retired;  /* pushed by any thread, taken whole by the janitor */
-    struct vst_hidden *ghosts;                   /* the same */
-    struct vst_image *limbo;                     /* the same: before-images that were unlinked */
-    int64_t linked;                              /* relaxed: records created less those freed or retired */
-    int64_t live;                                /* relaxed: records made present without versions */
-    vb_aligned_line struct vst_batches retired_batches; /* janitor only, from here */
-    struct vst_batches ghost_batches;
-    struct vst_image *limbo_old;                 /* taken a round ago */
-    uint64_t purged, pruned, recycled;           /* relaxed */
+    struct vst_hidden *ghosts;                   /* the same: to be purged */
+    struct vst_image *limbo;                     /* the same: unlinked images */
+    vb_aligned_line struct vst_image *limbo_old; /* janitor: their grace period has passed at the next round */
+    struct vst_batches retired_batches, ghost_batches;
+    uint64_t purged, recycled;
+    struct vst_stripe stripes[VST_STRIPES];
+    struct vst_table *tables[VK_TABLES_MAX + 1]; /* atomic; [0] is never used */
 };
 
-/* --- store.c: memory that may be retired -------------------------------------------------------------------------- */
-
-/* A node of the tree, 64-byte aligned, not zeroed; NULL when out of memory. */
-void *vst_node_alloc(struct vb_heap *heap, size_t size);
-void vst_node_free(struct vb_heap *heap, void *node); /* never linked, or nobody is left (closing) */
-/* Off the index now: freed when no transaction pin and no read section can hold it. Record, node or blob; a record takes its
- * blob with it. Any thread; once for an object. Never fails. */
-void vst_retire(struct vst_store *store, void *object);
-
-/* An unlinked ghost: cts 0, lk = the writer given (0: none), gap 0. NULL when out of memory. value_bytes: inline capacity, rounded up to
- * 8 and clamped to 8..VK_INLINE_BYTES. */
-struct vst_record *vst_record_create(struct vst_table *table, struct vb_heap *heap, varve_slice key, size_t value_bytes,
-                                     unsigned writer);
-void vst_record_free(struct vst_table *table, struct vb_heap *heap, struct vst_record *record); /* as vst_node_free */
-size_t vst_record_bytes(const struct vst_record *record); /* header, key and value area */
-
-/* --- the tree's side ---------------------------------------------------------------------------------------------- */
+/* --- table.c ------------------------------------------------------------------------------------------------------ */
 
 struct vst_store *vst_table_store(const struct vst_table *table);
 unsigned vst_table_slot(const struct vst_table *table);
-/* The purge, in a read section, with the record's writer field held by it. Under the leaf latch: if lk has no reader bits and gap is
- * empty, sets FROZEN and takes the record out (olc rises, phantom does not); a leaf that becomes empty may be unlinked. Does not
- * retire the record. False: a lock is held on it, or it is in no leaf. */
-bool vst_tree_unlink(struct vst_table *table, struct vst_record *record);
-/* Closing: frees every node and record of the table, and the table. */
+/* Frees the table with its nodes and records at once: nobody is left. */
 void vst_tree_free(struct vst_table *table, struct vb_heap *heap);
+
+/* --- tree_remove.c ------------------------------------------------------------------------------------------------ */
+
+/* Takes a record out of the index and sets FROZEN, both under the leaf's latch, if it is still there and nobody holds
+ * a reader bit of its lk or gap word. A scanner who takes such a bit and then checks the leaf again is either seen here,
+ * or that check fails. The phantom counter stays. Frees a leaf that has become empty. The caller holds the record's writer
+ * field and retires the record. Janitor only, in a read section. False: nothing was done. */
+bool vst_tree_unlink(struct vst_table *table, struct vst_record *record);
+
+/* --- memory.c ----------------------------------------------------------------------------------------------------- */
+
+/* 64-byte aligned, not zeroed; NULL when out of memory. */
+void *vst_node_alloc(struct vb_heap *heap, size_t size);
+void vst_node_free(struct vb_heap *heap, void *node); /* never published, or nobody is left */
+/* A ghost with cts 0 and writer field `writer`. value_bytes: inline capacity, made at least 8 and at most
+ * VK_INLINE_BYTES. A key of no bytes makes a sentinel. NULL when out of memory. */
+struct vst_record *vst_record_create(struct vst_table *table, struct vb_heap *heap, varve_slice key, size_t value_bytes,
+                                     unsigned writer);
+size_t vst_record_bytes(const struct vst_record *record);
+/* Frees the record and its blob: never published, or nobody is left. */
+void vst_record_free(struct vst_table *table, struct vb_heap *heap, struct vst_record *record);
+/* A record, node or blob: freed once no pin and no read section can hold it. Any thread; cannot fail. */
+void vst_retire(struct vst_store *store, void *object);
 
 #endif

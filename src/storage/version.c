@@ -49,7 +49,7 @@ static void prune(struct vst_versions *versions, struct vst_record *record, cons
             above = image;
         } else {
             vb_store_release(above != NULL ? &above->prev : &record->head, older);
-            vst_store_limbo(versions, image);
+            vst_gc_limbo(versions, image);
         }
         over = before;
         image = older;
@@ -110,7 +110,7 @@ static void store_words(uint64_t *to, varve_slice value) {
     }
 }
 
-static void write_value(struct vst_record *record, const struct vst_change *change, uint64_t cts) {
+void vst_value_write(struct vst_record *record, const struct vst_change *change, uint64_t cts) {
     uint64_t tid = vb_load_relaxed(&record->tid), len = vb_load_relaxed(&record->len);
     const struct vst_blob *blob = change->blob;
     size_t size = change->ghost ? 0 : blob != NULL ? blob->size : change->value.size;
@@ -135,7 +135,7 @@ void vst_install(struct vst_versions *versions, const struct vst_change *change,
     VB_ASSERT(change->blob == NULL || !change->ghost);
     bool keep = vst_tid_cts(old) != 0;
     if (keep) push_image(versions, record, change->image);
-    write_value(record, change, cts);
+    vst_value_write(record, change, cts);
     if (change->image != NULL) vst_image_used(versions, change->image, keep ? cts : 0);
 
     int64_t delta = (int64_t)((old & VST_GHOST) != 0) - (int64_t)change->ghost;

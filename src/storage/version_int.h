@@ -21,6 +21,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "os/os.h"
 #include "storage/storage.h"
 #include "storage/storage_int.h"
 
@@ -31,6 +32,7 @@ struct vst_blob {
     uint64_t size;
     uint8_t bytes[]; /* never changed once it is in a record */
 };
+static inline uint64_t vst_blob_bytes(const struct vst_blob *blob) { return sizeof(*blob) + blob->size; }
 
 struct vst_image {
     uint64_t before;        /* cts << 8 | GHOST or BLOB of the version kept; 0 while only reserved */
@@ -114,7 +116,30 @@ static inline uint64_t *vst_value_words(const struct vst_record *r) {
     return (uint64_t *)(uintptr_t)(r->key + ((vst_key_bytes(r) + 7) & ~(size_t)7));
 }
 
+/* --- memory.c ---------------------------------------------------------------------------------------------------- */
+
+/* Clears QUEUED. False: the object was retired while it was queued, and is in the retired list now. Janitor. */
+bool vst_hidden_unqueue(struct vst_store *store, struct vst_hidden *hidden);
+void vst_hidden_free(struct vb_heap *heap, struct vst_hidden *hidden); /* nobody is left */
+void vst_count_live(struct vst_store *store, const struct vb_heap *heap, int64_t delta);
+
+/* --- lockword.c -------------------------------------------------------------------------------------------------- */
+
+/* Takes the writer field when nobody holds or claims the record. */
+bool vst_writer_try(struct vst_record *record, unsigned writer);
+void vst_writer_drop(struct vk_domain *domain, struct vst_record *record);
+
+/* --- store.c ----------------------------------------------------------------------------------------------------- */
+
+void vst_gc_add_versions(struct vst_store *store, struct vst_versions *versions);
+void vst_gc_remove_versions(struct vst_store *store, struct vst_versions *versions);
+/* An image that was just unlinked. Any thread, in the read section in which it was unlinked. */
+void vst_gc_limbo(struct vst_versions *versions, struct vst_image *image);
+
 /* --- version.c --------------------------------------------------------------------------------------------------- */
+
+/* Writes the new value and the new tid. The writer field is held; the old version has been kept, or nobody can want it. */
+void vst_value_write(struct vst_record *record, const struct vst_change *change, uint64_t cts);
 
 /* The newest image of the chain with before <= s, or NULL. `s` is at or above a stamp registered by the caller. */
 struct vst_image *vst_image_at(const struct vst_record *record, uint64_t s);

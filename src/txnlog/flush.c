@@ -248,6 +248,7 @@ static bool write_and_sync(struct vtl_log *log, const struct vk_slot *slot, uint
     if (write_to(log, slot, target > clock ? target : clock, true) != VARVE_OK) return false;
     uint64_t written = vb_load_acquire(&log->written);
     uint64_t seq = vb_load_acquire(&log->last_seq); /* after written: at least what that covers, and all of it is written */
+    if (!vtl_healthy(log)) return false; /* L5: the sync before may have failed since the caller looked */
     vtl_stage_cover(&log->sync, written);
     if (seq > vb_load_relaxed(&log->synced_seq)) {
         struct vos_error error = {0};

@@ -109,7 +109,8 @@ int vtl_segment_prepare(struct vtl_log *log, struct vk_detail *detail) {
 
 void vtl_segment_ahead(struct vtl_log *log, unsigned quarters) {
     if (vb_load_relaxed(&log->spare_count) != 0 || !vtl_healthy(log)) return;
-    if (vb_load_relaxed(&log->offset) * 4 < vb_load_relaxed(&log->current_bytes) * quarters) return;
+    uint64_t used = vb_load_relaxed(&log->offset) - VK_FILE_HEADER_BYTES;
+    if (used * 4 < (vb_load_relaxed(&log->current_bytes) - VK_FILE_HEADER_BYTES) * quarters) return;
     if (quarters > 2 && vb_load_relaxed(&log->prepare_refused) != 0) return; /* a full disk is not asked at every commit */
     if (!vos_mutex_try(&log->prepare)) return;
     if (vb_load_relaxed(&log->spare_count) == 0) (void)vtl_segment_prepare(log, NULL);
@@ -179,6 +180,7 @@ int vtl_segment_switch(struct vtl_log *log, uint64_t cut_lo) {
     vos_mutex_lock(&log->list);
     log->current->next = next;
     log->current = next;
+    vb_add_relaxed(&log->stat_segments, 1);
     vos_mutex_unlock(&log->list);
     if (status != VARVE_OK) return fail_switch(log, &error);
     vb_store_relaxed(&log->offset, VK_FILE_HEADER_BYTES);
@@ -205,6 +207,7 @@ static struct vtl_segment *pop_dead(struct vtl_log *log, uint64_t first_log_seq)
     if (oldest != NULL && oldest->next != NULL && oldest->next->first_seq <= first_log_seq) {
         dead = oldest;
         log->live = oldest->next;
+        vb_add_relaxed(&log->stat_segments, (uint64_t)-1);
     }
     vos_mutex_unlock(&log->list);
     return dead;
@@ -214,10 +217,11 @@ static void push_live(struct vtl_log *log, struct vtl_segment *segment) {
     vos_mutex_lock(&log->list);
     segment->next = log->live;
     log->live = segment;
+    vb_add_relaxed(&log->stat_segments, 1);
     vos_mutex_unlock(&log->list);
 }
 
-/* Gives a dead segment a new name and identity, or removes it. *kept: it is renamed and may become a spare. */
+/* Gives a dead segment a new name, so that it may become a spare, or removes it. */
 static int retire(struct vtl_log *log, struct vtl_segment *dead, bool keep, struct vos_error *error) {
     const struct vos_ops *ops = log->os->ops;
     char from[VTL_NAME_BYTES], to[VTL_NAME_BYTES];

@@ -138,6 +138,7 @@ struct vtl_log {
     struct vtl_config config;
     struct vk_domain *domain;
     struct vos *os;
+    void *allocation;         /* what this lies in, aligned to a cache line */
     uint32_t unit;
     uint32_t generation;
     size_t block_bytes;       /* largest block, a multiple of the unit */
@@ -171,7 +172,8 @@ struct vtl_log {
     uint32_t spare_count;              /* atomic */
     uint32_t prepare_refused;          /* atomic: the disk was full when a leader prepared ahead */
 
-    uint64_t stat_bytes, stat_blocks, stat_syncs, live_base; /* atomic */
+    uint64_t stat_bytes, stat_blocks, stat_syncs, stat_segments, live_base; /* atomic */
+    uint64_t open_bytes;               /* of the live segments found at open; constant */
     uint64_t mark_seq, mark_bytes;     /* what vtl_next_seq last told; under list */
 };
 

@@ -25,7 +25,7 @@ CASES = [
     ("check_sizes", "src/core/a.c", LONG, False),
     ("check_sizes", "src/core/a.c", "/* size waiver: one switch over every verb */\n" + LONG, True),
     ("check_sizes", "src/core/a.c", "/* size waiver: no */\n" + LONG, False),
-    ("check_sizes", "src/core/a.c", "int f(int a, int b, int c, int d,\n      int e, int g, int h) {\n}\n", False),
+    ("check_sizes", "src/core/a.c", "int f(int a, int b, int c, int d,\n      int e, int g, int h, int i, int j) {\n}\n", False),
     ("check_sizes", "src/core/a.h", "int a;\n" * 801, False),
     ("check_words", "src/core/a.c", HEAD + "int a;\n", True),
     ("check_words", "src/core/a.c", "int a;\n", False),

@@ -212,6 +212,15 @@ static const struct write *own_write(const struct model_txn *txn, unsigned table
     return NULL;
 }
 
+bool model_has_written(const struct model_txn *txn, unsigned table, varve_slice key) {
+    return own_write(txn, table, key) != NULL;
+}
+
+bool model_reads_newest(const struct model_txn *txn, unsigned table, varve_slice key) {
+    const struct entry *entry = find_entry(&txn->model->tables[table], key);
+    return entry == NULL || !changed_since(entry, statement_stamp(txn));
+}
+
 static bool look_up(const struct model_txn *txn, unsigned table, varve_slice key, varve_slice *value) {
     const struct write *own = own_write(txn, table, key);
     if (own != NULL) {

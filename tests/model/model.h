@@ -82,6 +82,9 @@ int model_seek(struct model_txn *txn, unsigned table, const varve_range *range, 
 int model_scan(struct model_txn *txn, unsigned table, const varve_range *range, struct model_rows *rows);
 void model_rows_free(struct model_rows *rows);
 
+bool model_has_written(const struct model_txn *txn, unsigned table, varve_slice key);
+/* No version of the key is newer than what the transaction would read now. */
+bool model_reads_newest(const struct model_txn *txn, unsigned table, varve_slice key);
 bool model_in_range(const varve_range *range, varve_slice key); /* bounds and prefix */
 
 #endif

@@ -85,14 +85,18 @@ uint64_t td_seed(void) {
     return seed;
 }
 
+/* A number from the environment, `otherwise` when it is not there. */
+static double number_from(const char *name, double otherwise) {
+    const char *text = getenv(name);
+    return text != NULL && *text != '\0' ? strtod(text, NULL) : otherwise;
+}
+
 unsigned td_case_count(unsigned usual) {
-    const char *text = getenv("VARVE_TEST_CASES");
-    return text != NULL && *text != '\0' ? (unsigned)strtoul(text, NULL, 0) : usual;
+    return (unsigned)number_from("VARVE_TEST_CASES", usual * number_from("VARVE_TEST_BUDGET", 1));
 }
 
 double td_seconds(double usual) {
-    const char *text = getenv("VARVE_TEST_SECONDS");
-    return text != NULL && *text != '\0' ? strtod(text, NULL) : usual;
+    return number_from("VARVE_TEST_SECONDS", usual * number_from("VARVE_TEST_BUDGET", 1));
 }
 
 long td_only_case(void) {
@@ -110,8 +114,9 @@ static void watchdog_bites(int signal_number) {
 }
 
 void td_watchdog(unsigned seconds) {
+    double budget = number_from("VARVE_TEST_BUDGET", 1);
     signal(SIGALRM, watchdog_bites);
-    alarm(seconds);
+    alarm((unsigned)(seconds * (budget > 1 ? budget : 1)));
 }
 
 void td_scratch(char path[TD_PATH_BYTES]) {

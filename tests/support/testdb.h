@@ -6,6 +6,7 @@
  *   VARVE_TEST_CASES    how many random cases, where a suite counts cases
  *   VARVE_TEST_CASE     run only this case of a random suite, to replay a failure
  *   VARVE_TEST_SECONDS  how long, where a suite counts time
+ *   VARVE_TEST_BUDGET   multiplies what the two above are when they are not set
  *   VARVE_TEST_CC       run only this scheme (mvcc, 2pl or occ)
  *
  * Threads. Everything but td_context, td_trace and TD_CHECK may be used from any thread; those belong to the thread
@@ -47,7 +48,7 @@ double td_seconds(double usual);
 long td_only_case(void);
 uint64_t td_now_ns(void); /* monotonic */
 
-/* Ends the process with the context printed when a test hangs for so long. 0 = off. */
+/* Ends the process with the context printed when a test hangs for so long, times the budget. 0 = off. */
 void td_watchdog(unsigned seconds);
 
 /* Scratch directories below $TMPDIR or /tmp. The directory itself does not exist yet when td_scratch returns. */

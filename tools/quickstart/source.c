@@ -25,7 +25,6 @@ static char *read_all(FILE *file, size_t *size) {
         if (larger == NULL) free(text);
         text = larger;
     }
-    if (text != NULL) text[*size] = 0; /* there is room: fread stopped short of the capacity */
     return text;
 }
 
@@ -41,15 +40,20 @@ static int add_row(struct qs_source *source, varve_slice key, varve_slice value)
     return 0;
 }
 
+/* The end of the line that begins at `at`: its newline, or `end`. */
+static const char *line_end(const char *at, const char *end) {
+    const char *found = memchr(at, '\n', (size_t)(end - at));
+    return found != NULL ? found : end;
+}
+
 /* The text of `field` in the stanza [at, end), or an empty slice. */
 static varve_slice field_of(const char *at, const char *end, const char *field) {
     size_t length = strlen(field);
     while (at < end) {
-        const char *line_end = memchr(at, '\n', (size_t)(end - at));
-        if (line_end == NULL) line_end = end;
-        if ((size_t)(line_end - at) > length + 2 && memcmp(at, field, length) == 0 && at[length] == ':')
-            return VARVE_SLICE(at + length + 2, (size_t)(line_end - at) - length - 2);
-        at = line_end + 1;
+        const char *stop = line_end(at, end);
+        if ((size_t)(stop - at) > length + 2 && memcmp(at, field, length) == 0 && at[length] == ':')
+            return VARVE_SLICE(at + length + 2, (size_t)(stop - at) - length - 2);
+        at = stop + 1;
     }
     return VARVE_SLICE(NULL, 0);
 }
@@ -67,28 +71,31 @@ static int add_stanza(struct qs_source *source, const char *at, const char *end)
     return add_row(source, VARVE_SLICE(key, size), VARVE_SLICE(at, (size_t)(end - at)));
 }
 
-static int parse_stanzas(struct qs_source *source, const char *text) {
+static int parse_stanzas(struct qs_source *source, const char *text, size_t size) {
+    const char *end = text + size, *start = text;
     int failed = 0;
-    while (*text != 0 && !failed) {
-        const char *end = strstr(text, "\n\n");
-        const char *stop = end != NULL ? end + 1 : text + strlen(text);
-        failed = add_stanza(source, text, stop);
-        text = stop;
-        while (*text == '\n') text++;
+    while (text < end && !failed) {
+        const char *stop = line_end(text, end);
+        const char *next = stop < end ? stop + 1 : end;
+        if (stop == text || next == end) { /* an empty line, or the last one */
+            failed = add_stanza(source, start, stop == text ? text : next);
+            start = next;
+        }
+        text = next;
     }
     return failed;
 }
 
-static int parse_lines(struct qs_source *source, const char *text) {
+static int parse_lines(struct qs_source *source, const char *text, size_t size) {
+    const char *end = text + size;
     int failed = 0;
-    while (*text != 0 && !failed) {
-        const char *end = strchr(text, '\n');
-        if (end == NULL) end = text + strlen(text);
-        const char *tab = memchr(text, '\t', (size_t)(end - text));
-        const char *key_end = tab != NULL ? tab : end;
-        const char *value = tab != NULL ? tab + 1 : end;
-        failed = add_row(source, VARVE_SLICE(text, (size_t)(key_end - text)), VARVE_SLICE(value, (size_t)(end - value)));
-        text = *end == '\n' ? end + 1 : end;
+    while (text < end && !failed) {
+        const char *stop = line_end(text, end);
+        const char *tab = memchr(text, '\t', (size_t)(stop - text));
+        const char *value = tab != NULL ? tab + 1 : stop;
+        failed = add_row(source, VARVE_SLICE(text, (size_t)((tab != NULL ? tab : stop) - text)),
+                         VARVE_SLICE(value, (size_t)(stop - value)));
+        text = stop < end ? stop + 1 : end;
     }
     return failed;
 }
@@ -119,7 +126,7 @@ static int read_stanzas(struct qs_source *source, FILE *file) {
     size_t size;
     char *text = file != NULL ? read_all(file, &size) : NULL; /* kept: the rows point into it */
     source->count = 0;
-    return text == NULL || parse_stanzas(source, text) != 0;
+    return text == NULL || parse_stanzas(source, text, size) != 0;
 }
 
 int qs_source_read(struct qs_source *source, const char *path, uint64_t limit) {
@@ -129,7 +136,7 @@ int qs_source_read(struct qs_source *source, const char *path, uint64_t limit) {
     source->origin = path != NULL ? path : "apt-cache dumpavail";
     if (path != NULL) {
         char *text = file != NULL ? read_all(file, &size) : NULL;
-        failed = text == NULL || parse_lines(source, text) != 0;
+        failed = text == NULL || parse_lines(source, text, size) != 0;
         if (file != NULL) fclose(file);
     } else {
         failed = read_stanzas(source, file);

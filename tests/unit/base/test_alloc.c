@@ -11,10 +11,13 @@
 
 #include <cmocka.h>
 
-#include "base/check.h"
 #include "base/atomics.h"
+#include "base/check.h"
 #include "base/random.h"
 #include "os/os.h"
+
+/* jemalloc's, where the program is built over it; NULL elsewhere. */
+int mallctl(const char *name, void *old, size_t *old_size, void *new, size_t new_size) __attribute__((weak));
 
 static void alloc__counts_what_is_in_use(void **state) {
     (void)state;
@@ -170,6 +173,67 @@ static void alloc__reopens_without_end(void **state) {
     }
 }
 
+static unsigned number_of(const char *name) {
+    unsigned number = 0;
+    size_t size = sizeof(number);
+    assert_int_equal(mallctl(name, &number, &size, NULL, 0), 0);
+    return number;
+}
+
+static unsigned arena_of(void *pointer) {
+    unsigned arena = 0;
+    size_t size = sizeof(arena);
+    assert_int_equal(mallctl("arenas.lookup", &arena, &size, &pointer, sizeof(pointer)), 0);
+    return arena;
+}
+
+/* jemalloc gives returned numbers out again, so that they stay small when nothing is left behind. */
+static unsigned next_cache(void) {
+    unsigned cache = number_of("tcache.create");
+    assert_int_equal(mallctl("tcache.destroy", NULL, NULL, &cache, sizeof(cache)), 0);
+    return cache;
+}
+
+/* Every object comes from its group's own arena, also when the thread's automatic cache has objects of that size to
+ * give; two heaps of a group share, others do not; a closed memory leaves no arena and no
+ * cache behind. */
+static void alloc__every_object_in_its_arena(void **state) {
+    (void)state;
+    if (mallctl == NULL) skip();
+    unsigned automatic = number_of("opt.narenas"), arenas = 0;
+    for (int round = 0; round < 20; round++) {
+        struct vb_memory *memory = vb_memory_open(8);
+        struct vb_heap *heaps[3] = {vb_heap_open(memory, 0), vb_heap_open(memory, 3), vb_heap_open(memory, 4)};
+        void *objects[3][200];
+        unsigned arena[3] = {0};
+        for (int h = 0; h < 3; h++)
+            for (int i = 0; i < 200; i++) {
+                size_t size = i % 2 == 0 ? 96 : (size_t)i * 50 + 1;
+                vb_free(vb_alloc(size), size);
+                objects[h][i] = i % 3 == 0 ? vb_heap_alloc_line(heaps[h], size) : vb_heap_alloc(heaps[h], size);
+                if (i == 0) arena[h] = arena_of(objects[h][0]);
+                assert_int_equal(arena_of(objects[h][i]), arena[h]);
+            }
+        assert_true(arena[0] >= automatic);
+        assert_int_equal(arena[0], arena[1]);
+        assert_true(arena[2] >= automatic && arena[2] != arena[0]);
+        for (int h = 0; h < 3; h++)
+            for (int i = 0; i < 200; i++) {
+                size_t size = i % 2 == 0 ? 96 : (size_t)i * 50 + 1;
+                if (i % 3 == 0)
+                    vb_heap_free_line(heaps[2 - h], objects[h][i], size);
+                else
+                    vb_heap_free(heaps[2 - h], objects[h][i], size);
+            }
+        for (int h = 0; h < 3; h++)
+            vb_heap_close(heaps[h]);
+        vb_memory_close(memory);
+        if (round == 0) arenas = number_of("arenas.narenas");
+        assert_int_equal(number_of("arenas.narenas"), arenas);
+    }
+    assert_true(next_cache() < 64); /* hundreds were made before */
+}
+
 #ifdef VARVE_ASSERTS
 static void alloc__fails_as_planned(void **state) {
     (void)state;
@@ -212,6 +276,7 @@ int main(void) {
         cmocka_unit_test(alloc__refuses_what_cannot_be),
         cmocka_unit_test(alloc__threads_and_groups),
         cmocka_unit_test(alloc__reopens_without_end),
+        cmocka_unit_test(alloc__every_object_in_its_arena),
 #ifdef VARVE_ASSERTS
         cmocka_unit_test(alloc__fails_as_planned),
 #endif

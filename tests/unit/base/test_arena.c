@@ -142,6 +142,27 @@ static void arena__blocks_do_not_overlap(void **state) {
     vb_arena_release(&arena);
 }
 
+#if VB_ASAN
+int __asan_address_is_poisoned(void const volatile *address);
+
+static void arena__poisons_what_is_not_handed_out(void **state) {
+    (void)state;
+    struct vb_arena arena;
+    vb_arena_init(&arena, heap, 1024);
+    char *small = vb_arena_alloc(&arena, 5), *large = vb_arena_alloc(&arena, 501);
+    assert_false(__asan_address_is_poisoned(small + 4));
+    assert_true(__asan_address_is_poisoned(small + 5));
+    assert_true(__asan_address_is_poisoned(large + 504));
+    assert_false(__asan_address_is_poisoned(large + 500));
+    assert_true(__asan_address_is_poisoned(large + 501));
+    vb_arena_reset(&arena);
+    assert_true(__asan_address_is_poisoned(small));
+    assert_ptr_equal(vb_arena_alloc(&arena, 5), small);
+    assert_false(__asan_address_is_poisoned(small));
+    vb_arena_release(&arena);
+}
+#endif
+
 #ifdef VARVE_ASSERTS
 static void arena__survives_out_of_memory(void **state) {
     (void)state;
@@ -170,6 +191,9 @@ int main(void) {
         ARENA_TEST(arena__keeps_one_chunk_over_a_reset),
         ARENA_TEST(arena__refuses_sizes_that_overflow),
         ARENA_TEST(arena__blocks_do_not_overlap),
+#if VB_ASAN
+        ARENA_TEST(arena__poisons_what_is_not_handed_out),
+#endif
 #ifdef VARVE_ASSERTS
         ARENA_TEST(arena__survives_out_of_memory),
 #endif

@@ -15,7 +15,7 @@
 #if VB_TSAN
 enum { DEKKER_ROUNDS = 500 }; /* fences are not modelled there; the rounds only show that nothing is reported */
 #else
-enum { DEKKER_ROUNDS = 20000 };
+enum { DEKKER_ROUNDS = 200000 };
 #endif
 
 static struct {
@@ -58,8 +58,8 @@ static void barrier__light_and_heavy_halves_pair(void **state) {
         vb_store_relaxed(&dekker.light_flag, 0);
         vb_store_relaxed(&dekker.heavy_flag, 0);
         vb_store_release(&dekker.round_light, round);
-        for (uint32_t i = 0; i < round % 97; i++)
-            vb_cpu_relax(); /* another phase each round */
+        for (uint32_t i = 0; i < round % 512; i++)
+            vb_compiler_barrier(); /* another phase each round, about a nanosecond apart */
         vb_store_relaxed(&dekker.heavy_flag, 1);
         vos_membarrier();
         uint32_t heavy_saw = vb_load_relaxed(&dekker.light_flag);

@@ -29,13 +29,16 @@ static void follow(void *arg) {
     uint64_t mine = 0, wrong = 0;
     while (!vb_load_acquire(&stop) || mine == 0) {
         vos_rcu_enter();
-        const struct box *box = vos_rcu_deref(&published);
-        wrong += box->twice != box->value * 2;
+        const volatile struct box *box = vos_rcu_deref(&published);
+        for (int look = 0; look < 300; look++) { /* long enough to be overtaken by the writer */
+            wrong += box->twice != box->value * 2;
+            vb_cpu_relax();
+        }
         mine++;
+        vb_add_relaxed(&reads, 1);
         vos_rcu_exit();
-        if (mine % 64 == 0) vos_thread_yield();
+        if (mine % 8 == 0) vos_thread_yield();
     }
-    vb_add_relaxed(&reads, mine);
     vb_add_relaxed(&torn, wrong);
 }
 
@@ -49,6 +52,8 @@ static void rcu__readers_keep_what_they_found(void **state) {
     for (uint64_t i = 2; i < 60; i++) {
         struct box *fresh = malloc(sizeof(*fresh)), *old = published;
         *fresh = (struct box){i, i * 2};
+        for (uint64_t before = vb_load_relaxed(&reads); vb_load_relaxed(&reads) < before + 4;)
+            vos_thread_yield(); /* readers are at work */
         vos_rcu_publish(&published, fresh);
         vos_rcu_synchronize();
         old->value = old->twice = 0;

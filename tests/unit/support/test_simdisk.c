@@ -151,7 +151,7 @@ static void policies__of_data(void **state) {
     for (unsigned i = 0; i < 5; i++)
         after_reboot(SIM_PREFIX, i, "db/a", prefixes[i]);
     assert_int_equal(sim_choices(disk, SIM_ALL_BUT_ONE), 4);
-    const char *const all_but[] = {"ABCYY", "AXC", "AXC.Y", "AXCY."}; /* without the size the new sectors are not seen */
+    const char *const all_but[] = {"ABCYY", "AXC", "AXC.Y", "AXCY."}; /* without the size the new ones are not seen */
     for (unsigned i = 0; i < 4; i++)
         after_reboot(SIM_ALL_BUT_ONE, i, "db/a", all_but[i]);
     assert_int_equal(sim_choices(disk, SIM_EXACTLY_ONE), 4);

@@ -1,0 +1,241 @@
+/* tree.c - finding things in the index: descents, look-up, portions in either direction, successors.
+ *
+ * Owns nothing. Thread rule: any thread, inside a read section; readers write nothing shared.
+ * Invariants: N1 to N7 in node.h, and
+ *   1. A descent loads the child's word before it looks at the parent again: the child was the parent's when its word was
+ *      as loaded, so its range is the one the search chose.
+ *   2. The root counts as such when the table still points to it after its word was loaded.
+ *   3. Scans keep nothing between leaves but a fence key, and descend again from it: there are no links between
+ *      neighbours that a split or a removal would have to change.
+ *
+ * Sources: see node.h. Departure: descents restart from the root.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "storage/tree.h"
+
+#include "base/check.h"
+#include "storage/storage.h"
+
+/* --- inside one node ----------------------------------------------------------------------------------------------- */
+
+static unsigned count_of(const struct vst_node *node, uint64_t meta) {
+    unsigned count = vst_meta_count(meta);
+    return vb_likely(count <= node->stride) ? count : node->stride;
+}
+
+/* Narrows [low, high), separators whose head is the key's, to how many of all are <= key (BEFORE: < key). */
+static bool settle_seps(const struct vst_look *look, varve_slice key, size_t start, bool before, unsigned *low,
+                        unsigned high) {
+    const uint64_t *seps = vst_seps(look->node, look->node->stride);
+    while (*low < high) {
+        unsigned middle = *low + (high - *low) / 2;
+        const struct vst_sep *sep = vst_slot_load(&seps[middle]);
+        if (!vst_node_still(look->node, look->word)) return false;
+        int order = vst_compare_from(vst_sep_key(sep), key, start);
+        if (order < 0 || (order == 0 && !before)) {
+            *low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return true;
+}
+
+bool vst_inner_search(const struct vst_node *node, uint64_t word, varve_slice key, enum vst_seek seek,
+                      unsigned *child) {
+    uint64_t meta = vb_seq_load(&node->meta);
+    unsigned count = count_of(node, meta);
+    if (vb_unlikely(seek >= VST_SEEK_FIRST)) {
+        *child = seek == VST_SEEK_FIRST ? 0 : count;
+        return true;
+    }
+    int side = vst_node_side(node, meta, key);
+    if (vb_unlikely(side != 0)) {
+        *child = side < 0 ? 0 : count;
+        return true;
+    }
+    const uint64_t *heads = vst_heads(node);
+    uint64_t head = vst_head(key, vst_meta_start(meta));
+    unsigned low = vst_heads_below(heads, count, head);
+    if (vb_unlikely(low < count && vb_seq_load(&heads[low]) == head)) {
+        unsigned high = vst_heads_upto(heads, count, head);
+        struct vst_look look = {(struct vst_node *)(uintptr_t)node, word};
+        if (!settle_seps(&look, key, vst_meta_start(meta), seek == VST_SEEK_BEFORE, &low, high)) return false;
+    }
+    *child = low;
+    return true;
+}
+
+/* The record whose head is the key's and is not below the key, if any, among [place->pos, high). */
+static bool settle_records(const struct vst_look *leaf, varve_slice key, size_t start, unsigned high,
+                           struct vst_place *place) {
+    const uint64_t *ptrs = vst_ptrs(leaf->node, leaf->node->stride);
+    unsigned low = place->pos;
+    while (low < high) {
+        /* The first is tried first: heads are seldom equal for more than one. */
+        unsigned middle = low == place->pos ? low : low + (high - low) / 2;
+        struct vst_record *record = vst_slot_load(&ptrs[middle]);
+        if (!vst_node_still(leaf->node, leaf->word)) return false;
+        int order = vst_compare_from(vst_record_key(record), key, start);
+        if (order == 0) {
+            place->record = record;
+            place->pos = middle;
+            return true;
+        }
+        if (order < 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    place->pos = low;
+    return true;
+}
+
+bool vst_leaf_search(const struct vst_look *leaf, varve_slice key, struct vst_place *place) {
+    const struct vst_node *node = leaf->node;
+    uint64_t meta = vb_seq_load(&node->meta);
+    unsigned count = count_of(node, meta);
+    place->count = count;
+    place->record = NULL;
+    int side = vst_node_side(node, meta, key);
+    if (vb_unlikely(side != 0)) {
+        place->pos = side < 0 ? 0 : count;
+        return vst_node_still(node, leaf->word);
+    }
+    const uint64_t *heads = vst_heads(node);
+    uint64_t head = vst_head(key, vst_meta_start(meta));
+    place->pos = vst_heads_below(heads, count, head);
+    if (place->pos >= count || vb_seq_load(&heads[place->pos]) != head) return vst_node_still(node, leaf->word);
+    unsigned high = place->pos + 1;
+    if (high < count && vb_seq_load(&heads[high]) == head) high = vst_heads_upto(heads, count, head);
+    return settle_records(leaf, key, vst_meta_start(meta), high, place);
+}
+
+/* --- descents ------------------------------------------------------------------------------------------------------ */
+
+struct vst_look vst_descend(const struct vst_table *table, varve_slice key, enum vst_seek seek) {
+    for (;;) {
+        struct vst_look look = vst_root_look(table);
+        unsigned level = look.node->level, child = 0;
+        bool good = (look.word & VST_OLC_OBSOLETE) == 0;
+        while (good && level > 0) {
+            struct vst_look next;
+            good = vst_inner_search(look.node, look.word, key, seek, &child) && vst_child_look(table, &look, child, &next);
+            if (!good) break;
+            look = next;
+            level--;
+        }
+        if (vb_likely(good && (look.word & VST_OLC_OBSOLETE) == 0)) return look;
+    }
+}
+
+static struct vst_leaf *leaf_of(struct vst_node *node) { return (struct vst_leaf *)node; }
+
+void vst_lookup(struct vst_table *table, varve_slice key, struct vst_found *found) {
+    struct vst_look leaf;
+    struct vst_place place;
+    do {
+        leaf = vst_descend(table, key, VST_SEEK_KEY);
+    } while (vb_unlikely(!vst_leaf_search(&leaf, key, &place)));
+    found->record = place.record;
+    found->leaf = leaf_of(leaf.node);
+    found->phantom = vst_word_phantom(leaf.word);
+}
+
+void vst_lookup_many(struct vst_table *table, const varve_slice *keys, struct vst_found *found, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        vst_lookup(table, keys[i], &found[i]);
+}
+
+/* --- counters ------------------------------------------------------------------------------------------------------ */
+
+bool vst_phantom_same(const struct vst_leaf *leaf, uint32_t phantom) {
+    uint64_t word = vb_load_acquire(&leaf->node.word);
+    return (word & VST_OLC_OBSOLETE) == 0 && vst_word_phantom(word) == phantom;
+}
+
+bool vst_leaf_same(const struct vst_leaf *leaf, uint32_t olc) {
+    /* A gap lock taken just now is seen by whoever latches the leaf after this load. */
+    vb_fence_seq_cst();
+    return vst_word_olc(vb_load_acquire(&leaf->node.word)) == olc;
+}
+
+/* --- portions ------------------------------------------------------------------------------------------------------ */
+
+#define PREFETCH_RECORDS 8u
+
+/* The records of a leaf from `from` on, and its fences. False: the leaf has changed. */
+static bool gather(const struct vst_look *leaf, varve_slice from, bool strict, enum vst_direction direction,
+                   struct vst_portion *portion, const struct vst_fences **fences) {
+    struct vst_place place = {0, vst_node_count(leaf->node), NULL};
+    if (place.count > leaf->node->stride) return false;
+    if (from.data != NULL && !vst_leaf_search(leaf, from, &place)) return false;
+    const uint64_t *ptrs = vst_ptrs(leaf->node, leaf->node->stride);
+    unsigned low = 0, high = place.count;
+    if (from.data != NULL && direction == VST_FORWARD) low = place.pos + (place.record != NULL && strict);
+    if (from.data != NULL && direction == VST_REVERSE) high = place.pos + (place.record != NULL && !strict);
+    portion->count = high - low;
+    for (unsigned i = 0; i < high - low; i++)
+        portion->records[i] = vst_slot_load(&ptrs[direction == VST_FORWARD ? low + i : high - 1 - i]);
+    *fences = vb_seq_load(&leaf->node->fences);
+    return vst_node_still(leaf->node, leaf->word);
+}
+
+static enum vst_seek seek_of(varve_slice from, bool strict, enum vst_direction direction) {
+    if (from.data == NULL) return direction == VST_FORWARD ? VST_SEEK_FIRST : VST_SEEK_LAST;
+    return direction == VST_REVERSE && strict ? VST_SEEK_BEFORE : VST_SEEK_KEY;
+}
+
+int vst_portion_read(struct vst_table *table, varve_slice from, bool strict, enum vst_direction direction,
+                     struct vb_arena *arena, struct vst_portion *portion) {
+    const struct vst_fences *fences;
+    struct vst_look leaf;
+    do {
+        leaf = vst_descend(table, from, seek_of(from, strict, direction));
+    } while (vb_unlikely(!gather(&leaf, from, strict, direction, portion, &fences)));
+    for (unsigned i = 0; i < portion->count && i < PREFETCH_RECORDS; i++)
+        __builtin_prefetch(portion->records[i]);
+    portion->leaf = leaf_of(leaf.node);
+    portion->phantom = vst_word_phantom(leaf.word);
+    portion->olc = vst_word_olc(leaf.word);
+    varve_slice fence = direction == VST_FORWARD ? vst_fence_high(fences) : vst_fence_low(fences);
+    if (fence.data != NULL) {
+        void *copy = vb_arena_alloc(arena, fence.size);
+        if (copy == NULL) return VARVE_NOMEM;
+        memcpy(copy, fence.data, fence.size);
+        fence.data = copy;
+    }
+    portion->fence = fence;
+    return VARVE_OK;
+}
+
+/* --- successors ---------------------------------------------------------------------------------------------------- */
+
+struct vst_record *vst_first_from(const struct vst_table *table, varve_slice key, bool strict) {
+    for (;;) {
+        struct vst_look leaf = vst_descend(table, key, VST_SEEK_KEY);
+        struct vst_place place;
+        if (!vst_leaf_search(&leaf, key, &place)) continue;
+        unsigned pos = place.pos + (place.record != NULL && strict);
+        if (pos < place.count) {
+            struct vst_record *record = vst_slot_load(&vst_ptrs(leaf.node, leaf.node->stride)[pos]);
+            if (vst_node_still(leaf.node, leaf.word)) return record;
+            continue;
+        }
+        const struct vst_fences *fences = vb_seq_load(&leaf.node->fences);
+        if (!vst_node_still(leaf.node, leaf.word)) continue;
+        if (fences->high_open) return table->sentinel;
+        key = vst_fence_high(fences); /* stays until this read section ends */
+        strict = false;
+    }
+}
+
+struct vst_record *vst_successor(struct vst_table *table, varve_slice key, bool strict) {
+    /* A gap lock taken just now is seen by whoever latches a leaf after this look. */
+    vb_fence_seq_cst();
+    return vst_first_from(table, key, strict);
+}
+
+struct vst_record *vst_sentinel(struct vst_table *table) { return table->sentinel; }

@@ -284,7 +284,7 @@ int main(int argc, char **argv) {
     int failed = 0;
     if (!parse(argc, argv, &settings)) {
         fprintf(stderr, "usage: figures [--records N] [--seconds S] [--threads N] [--sync MODE] [--isolation LEVEL]\n"
-                        "               [--cc SCHEME,...] [--directory DIR]\n");
+                        "               [--cc SCHEME,...] [--directory DIR | :memory:]\n");
         return 2;
     }
     printf("varve %s: %llu records, %d-byte keys, %d-byte values, %u threads, sync=%s, %s, %g s each\n",
@@ -295,13 +295,14 @@ int main(int argc, char **argv) {
     printf("  %11s\n%-5s %18s  %13s  %13s  %13s  %11s\n", "aborted", "", "", "txn/s", "txn/s", "txn/s", "of 5 r+5 rmw");
     snprintf(schemes, sizeof(schemes), "%s", settings.schemes);
     for (char *scheme = strtok_r(schemes, ",", &rest); scheme != NULL; scheme = strtok_r(NULL, ",", &rest)) {
-        snprintf(path, sizeof(path), "%s/varve-figures-XXXXXX", settings.directory);
-        if (mkdtemp(path) == NULL) {
+        bool memory = strcmp(settings.directory, ":memory:") == 0;
+        snprintf(path, sizeof(path), memory ? "%s" : "%s/varve-figures-XXXXXX", settings.directory);
+        if (!memory && mkdtemp(path) == NULL) {
             perror(path);
             return 1;
         }
         failed |= run_scheme(&settings, scheme, path);
-        remove_directory(path);
+        if (!memory) remove_directory(path);
     }
     return failed;
 }

@@ -2,8 +2,9 @@
  *
  * Owns nothing; the graph is in the slots (waiting_on) and in the words they wait for. Thread rule: any thread, in a read
  * section: a waiter's pin keeps the record it waits for, and the section keeps it once the waiter has gone.
- *  1. A waiter waits for the writer of its word, or, where the writer field is empty or its own, for the other readers.
- *     A waiter for X behind a U that others read beside waits for both; the readers are seen once the U has gone.
+ *  1. A waiter waits for the writer of its word, or, where the writer field is empty or its own, for the other readers;
+ *     and, while the word shows a claim, for the older ones that wait for it too. A waiter for X behind a U that others
+ *     read beside waits for both; the readers are seen once the U has gone.
  *  2. Words change while they are read, so a cycle may be found that never stood at one moment: a victim too many, never
  *     a missed deadlock, for a cycle that stands is found by every later search.
  *  3. The path is at most PATH_MAX_SLOTS long; longer cycles end by the lock timeout.
@@ -21,8 +22,10 @@ enum { PATH_MAX_SLOTS = 64 };
 
 struct step {
     unsigned slot;
-    unsigned writer;  /* edge still to follow, 0: none */
-    uint64_t readers; /* edges still to follow, by reader bit */
+    const uint64_t *queue; /* older waiters for this word are still to follow, from the one after `queued`; NULL: none */
+    unsigned queued;
+    unsigned writer;       /* still to follow, 0: none */
+    uint64_t readers;      /* still to follow, by reader bit */
 };
 struct path {
     struct vk_domain *domain;
@@ -34,7 +37,7 @@ struct path {
 static void push(struct path *path, unsigned slot_id) {
     const struct vk_slot *slot = &path->domain->slots[slot_id];
     struct step *step = &path->steps[path->depth++];
-    *step = (struct step){slot_id, 0, 0};
+    *step = (struct step){.slot = slot_id};
     path->visited[slot_id / 64] |= (uint64_t)1 << (slot_id % 64);
     const uint64_t *word = (const uint64_t *)(uintptr_t)vb_load_acquire(&slot->waiting_on);
     if (word == NULL) return;
@@ -45,18 +48,22 @@ static void push(struct path *path, unsigned slot_id) {
         step->writer = vst_lk_writer(v);
     else
         step->readers = v & VST_LK_READERS & ~own;
+    if ((v & VST_LK_CLAIM) != 0) step->queue = word;
 }
 
 /* The next slot that the last of the path waits for, 0: none is left. */
 static unsigned next_edge(struct path *path) {
     struct step *step = &path->steps[path->depth - 1];
-    unsigned to = step->writer;
+    unsigned to = step->writer <= path->domain->slot_count ? step->writer : 0;
     step->writer = 0;
-    if (to != 0) return to <= path->domain->slot_count ? to : 0;
     while (to == 0 && step->readers != 0) {
         to = vk_reader_bit_owner(path->domain, (unsigned)__builtin_ctzll(step->readers));
         step->readers &= step->readers - 1;
     }
+    if (to != 0 || step->queue == NULL) return to;
+    to = vlm_older_waiter(path->domain, step->queue, step->slot, step->queued);
+    step->queued = to;
+    if (to == 0) step->queue = NULL;
     return to;
 }
 

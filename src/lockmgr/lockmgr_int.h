@@ -75,8 +75,10 @@ enum { VLM_BARRED = 3 }; /* beside statuses, VCC_WAIT and VCC_RETRY: K3, release
 int vlm_try(struct vcc_txn *t, const struct vlm_ask *ask, bool claimed);
 /* Attempts until it is had. OK, VCC_RETRY, BARRED, DEADLOCK, TIMEOUT. Outside sections. */
 int vlm_take(struct vcc_txn *t, const struct vlm_ask *ask);
-/* K7. True when the word of the victim was changed or had been wounded before. */
+/* K7. */
 void vlm_wound(struct vk_domain *domain, unsigned victim, uint64_t gen);
+/* A lock holder older than `self` that sleeps for this word: the first with a slot id above `after`, 0: none. */
+unsigned vlm_older_waiter(struct vk_domain *domain, const uint64_t *word, unsigned self, unsigned after);
 /* The first of the rivals as a slot, 0 when it cannot be told any more. */
 unsigned vlm_first_rival(struct vk_domain *domain, struct vlm_rivals rivals);
 /* As vk_fail, naming key and holder (slot 0: unknown) after `what`. */

@@ -6,9 +6,10 @@
  *  1. One round of vlm_take is K5. Whatever ends a sleep, the next round begins with a fresh attempt.
  *  2. A waiter sleeps on its own slot's wake word, never on the lock word: a wound does not change the lock word, and the
  *     lock word may come back to the value that was seen.
- *  3. A claim is set and cleared within one call of vlm_take, so none is left behind (K4). While it stands, a younger lock
- *     holder that asks for S waits behind an older claimant (wound-wait only): a stream of readers would starve an
- *     upgrade, each new one joining while the last is wounded. These waits too are of younger for older.
+ *  3. A claim is set and cleared within one call of vlm_take, so none is left behind (K4). While it stands, a lock holder
+ *     that has nothing in this word gives way to an older one that sleeps for it: it queues (wound-wait, where it waits
+ *     for an older one, as ever; detect, whose search knows) or dies (wait-die). Else a victim that runs again at once
+ *     takes the lock back before its wounder has woken, and a stream of readers starves an upgrade.
  *  4. The order of clearing wake, setting WAITERS and testing the wound holds by full barriers: a wounder CASes the wound,
  *     then sets wake; whoever misses the wound here has cleared wake before it was set.
  * Sources: as lockmgr.h; the order of K5 and K6 is Dekker's, found by model checking: a futex on the lock word loses wounds.
@@ -38,26 +39,30 @@ struct wait {
 
 /* --- who is in the way ---------------------------------------------------------------------------------------------- */
 
-/* A lock holder older than `me` sleeps for this word. */
-static bool older_waiter(struct vk_domain *domain, const uint64_t *word, const struct vlm_party *me) {
-    for (unsigned id = 1; id <= domain->slot_count; id++) {
+unsigned vlm_older_waiter(struct vk_domain *domain, const uint64_t *word, unsigned self, unsigned after) {
+    struct vlm_party me = vlm_party_of(&domain->slots[self]);
+    for (unsigned id = after + 1; id <= domain->slot_count; id++) {
         const struct vk_slot *slot = &domain->slots[id];
-        if (id == me->slot || vb_load_acquire(&slot->waiting_on) != (uint64_t)(uintptr_t)word) continue;
+        if (id == self || vb_load_acquire(&slot->waiting_on) != (uint64_t)(uintptr_t)word) continue;
         struct vlm_party party = vlm_party_of(slot);
-        if (party.lock_holder && vlm_older(&party, me)) return true;
+        if (party.lock_holder && vlm_older(&party, &me)) return id;
     }
-    return false;
+    return 0;
+}
+
+/* Invariant 3: the slot that goes first, 0: none. */
+static unsigned goes_first(const struct vcc_txn *t, const struct vlm_ask *ask, uint64_t v, bool claimed) {
+    if (vb_likely((v & VST_LK_CLAIM) == 0) || claimed || (ask->flags & (VLM_ORDINARY | VLM_INSTANT)) != 0) return 0;
+    if (t->shared->deadlock == VCC_NO_WAIT || vlm_has_any(v, vlm_me(t))) return 0;
+    return vlm_older_waiter(t->domain, vlm_word(ask->record, ask->mode), t->self, 0);
 }
 
 /* The lock could not be had while the word shows v. */
 static bool blocked(const struct vcc_txn *t, const struct vlm_ask *ask, uint64_t v, bool claimed) {
     struct vlm_rivals rivals = vlm_rivals(v, ask->mode, vlm_me(t));
     if (rivals.writer != 0 || rivals.readers != 0) return true;
-    if ((v & VST_LK_CLAIM) == 0 || claimed) return false;
-    if ((ask->flags & VLM_ORDINARY) != 0) return true;
-    if (ask->mode != VLM_S || (ask->flags & VLM_INSTANT) != 0 || t->shared->deadlock != VCC_WOUND_WAIT) return false;
-    struct vlm_party me = vlm_party_of(t->slot);
-    return older_waiter(t->domain, &ask->record->lk, &me);
+    if ((ask->flags & VLM_ORDINARY) != 0 && (v & VST_LK_CLAIM) != 0) return true;
+    return goes_first(t, ask, v, claimed) != 0;
 }
 
 /* K3: an ordinary committer may not keep its locks while it waits here. */
@@ -93,7 +98,7 @@ int vlm_blame(struct vcc_txn *t, int status, enum varve_reason reason, const cha
     if (holder == 0) return vk_fail(&t->detail, status, reason, "%s %s%s", what, of, key);
     copy_label(&t->domain->slots[holder], label);
     uint64_t id = vb_load_relaxed(&t->domain->slots[holder].txn_id);
-    vk_fail(&t->detail, status, reason, "%s %s%s, held by transaction %llu%s%s%s", what, of, key,
+    vk_fail(&t->detail, status, reason, "%s %s%s: transaction %llu%s%s%s is in the way", what, of, key,
             (unsigned long long)id, label[0] != 0 ? " (" : "", label, label[0] != 0 ? ")" : "");
     t->detail.other_txn = id;
     return status;
@@ -141,7 +146,10 @@ static int judge(struct wait *w, uint64_t v) {
         int bit = __builtin_ctzll(left);
         VB_TRY(judge_one(w, v, vk_reader_bit_owner(domain, (unsigned)bit), bit));
     }
-    return VARVE_OK;
+    if (w->t->shared->deadlock != VCC_WAIT_DIE) return VARVE_OK;
+    unsigned first = goes_first(w->t, w->ask, v, w->claimed);
+    if (first == 0) return VARVE_OK;
+    return vlm_blame(w->t, VARVE_DEADLOCK, VARVE_REASON_DIED, "gave way at a lock on", w->ask, first);
 }
 
 /* --- sleeping ------------------------------------------------------------------------------------------------------- */

@@ -2,12 +2,13 @@
  *
  * Owns nothing. Thread rule: any thread, any order of changes, beside readers and other appliers.
  * Invariants
- *   1. Last writer wins by cts, and deletes leave ghosts with their cts: whatever the order of application, each key ends
- *      with its newest change.
- *   2. A change becomes visible at once, whatever the snapshot clock says: whoever applies moves the clock past a cts only when all
- *      changes up to it are applied.
+ *   1. Last writer wins by cts, and deletes leave ghosts with their cts: whatever the order of application, each key
+ *      ends with its newest change.
+ *   2. A change becomes visible at once, whatever the snapshot clock says: whoever applies moves the clock past a cts
+ *      only when all changes up to it are applied.
  *   3. Without versions no before-image is kept: only while nobody reads (recovery).
- * Source: Zheng et al., Fast databases with fast durability and recovery through multicore parallelism (SiloR), OSDI 2014, 4.5 (replay in any order).
+ * Source: Zheng et al., Fast databases with fast durability and recovery through multicore parallelism (SiloR), OSDI
+ * 2014, 4.5 (replay in any order).
  *
  * SPDX-License-Identifier: MIT
  */

@@ -1,19 +1,21 @@
-/* chunk.c - room for before-images: chunks of each transaction slot, bump allocated, reused whole without unlinking what
- * is in them.
+/* chunk.c - room for before-images: chunks of each transaction slot, bump allocated, reused whole without unlinking
+ * what is in them.
  *
- * Owns every chunk and the blobs that before-images hold. Thread rule: open, reserve, cancel and used by the slot's owner; dropped
- * and collect by the janitor; close when both have stopped. The two meet in three places only: the stack of sealed
- * chunks (pushed by the owner, taken whole by the janitor), the stack of free ones (the other way round), and in_limbo.
+ * Owns every chunk and the blobs that before-images hold. Thread rule: open, reserve, cancel and used by the slot's
+ * owner; dropped and collect by the janitor; close when both have stopped. The two meet in three places only: the
+ * stack of sealed chunks (pushed by the owner, taken whole by the janitor), the stack of free ones (the other way
+ * round), and in_limbo.
  * Invariants
  *   1. A chunk is sealed only when no image in it is merely reserved; a sealed chunk is the janitor's.
- *   2. A sealed chunk is reused when min_snap has reached the largest cts that overwrote a version in it, or every image in
- *      it was pruned, and a grace period has begun and ended after that was seen, and none of its images is in limbo:
- *      no registered reader and, after the grace period, no pruner goes there any more (stop rule, version_int.h).
+ *   2. A sealed chunk is reused when min_snap has reached the largest cts that overwrote a version in it, or every
+ *      image in it was pruned, and a grace period has begun and ended after that was seen, and none of its images is
+ *      in limbo: no registered reader and, after the grace period, no pruner goes there any more (stop rule,
+ *      version_int.h).
  *   3. Images lie in a chunk one after the other, each with its room in its own header, so that blobs can be found.
  *   4. Blobs of more than BLOB_BYTES close a chunk, so that an idle slot does not keep much memory.
- * Source: the version buffers of Freitag, Kemper, Neumann, Memory-optimized multi-version concurrency control for disk-based database
- * systems, VLDB 2022, 3. Departure: two streams, by whether the oldest snapshot needs the version, so that one long
- * reader does not hold the chunks of what was written after it.
+ * Source: the version buffers of Freitag, Kemper, Neumann, Memory-optimized multi-version concurrency control for
+ * disk-based database systems, VLDB 2022, 3. Departure: two streams, by whether the oldest snapshot needs the
+ * version, so that one long reader does not hold the chunks of what was written after it.
  *
  * SPDX-License-Identifier: MIT
  */

@@ -1,8 +1,9 @@
-/* lockword.c - the writer field of a record, taken and dropped by those who are no transactions: the applier and the purge.
+/* lockword.c - the writer field of a record, taken and dropped by those who are no transactions: the applier and the
+ * purge.
  *
- * Owns nothing. Thread rule: any thread, in a read section. Neither waits here, and neither holds more than one record.
- * Lock words change by CAS only. Reader bits and claims are respected when the field is taken and left in place when it is
- * dropped; WAITERS goes with the field, and then everyone who sleeps for this word is woken.
+ * Owns nothing. Thread rule: any thread, in a read section. Neither waits here, and neither holds more than one
+ * record. Lock words change by CAS only. Reader bits and claims are respected when the field is taken and left in
+ * place when it is dropped; WAITERS goes with the field, and then everyone who sleeps for this word is woken.
  *
  * SPDX-License-Identifier: MIT
  */

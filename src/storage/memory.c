@@ -2,10 +2,10 @@
  *
  * Owns the hidden header in front of each. Thread rule: any thread; a heap by its owner.
  * Invariants
- *   1. Whoever sets the first of QUEUED and RETIRED puts the object into the list that goes with it; a retired object that is still
- *      queued is moved by the janitor, who takes it from the queue.
- *   2. The janitor clears QUEUED before it looks for the last time whether the record is a ghost; who makes a ghost stores
- *      the tid before it sets QUEUED: one of the two sees the other, and no ghost is lost.
+ *   1. Whoever sets the first of QUEUED and RETIRED puts the object into the list that goes with it; a retired object
+ *      that is still queued is moved by the janitor, who takes it from the queue.
+ *   2. The janitor clears QUEUED before it looks for the last time whether the record is a ghost; who makes a ghost
+ *      stores the tid before it sets QUEUED: one of the two sees the other, and no ghost is lost.
  *
  * SPDX-License-Identifier: MIT
  */

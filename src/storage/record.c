@@ -2,16 +2,16 @@
  *
  * Owns no memory. Thread rule: any thread, inside a read section (vst_install_wait: outside).
  * Invariants
- *   1. The lock word is judged before the tid and the value are read: a committer with a cts at or below s had every lock
- *      before it drew the cts, hence before s was loaded, so the reader sees its lock or what it installed.
- *   2. Bytes copied under a tid count only if the tid is the same afterwards; the length is read in between as well, and
- *      clamped to the capacity.
- *   3. A record that is BUSY has the image of its last version as head already, so a reader who needs that version or an
- *      older one never waits for the installer.
- * Sources: Lameter, Effective synchronization on Linux/NUMA systems, 2005 (sequence locks); Boehm, Can seqlocks get along with programming
- * language memory models?, MSPC 2012; Larson et al., High-performance concurrency control mechanisms for main-memory
- * databases, VLDB 2011, 4 (validation). Departures: the sequence number is the commit timestamp; a version overwritten
- * by a larger cts than the one asked for still holds, which is read from the chain.
+ *   1. The lock word is judged before the tid and the value are read: a committer with a cts at or below s had every
+ *      lock before it drew the cts, hence before s was loaded, so the reader sees its lock or what it installed.
+ *   2. Bytes copied under a tid count only if the tid is the same afterwards; the length is read in between as well,
+ *      and clamped to the capacity.
+ *   3. A record that is BUSY has the image of its last version as head already, so a reader who needs that version or
+ *      an older one never waits for the installer.
+ * Sources: Lameter, Effective synchronization on Linux/NUMA systems, 2005 (sequence locks); Boehm, Can seqlocks get
+ * along with programming language memory models?, MSPC 2012; Larson et al., High-performance concurrency control
+ * mechanisms for main-memory databases, VLDB 2011, 4 (validation). Departures: the sequence number is the commit
+ * timestamp; a version overwritten by a larger cts than the one asked for still holds, which is read from the chain.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -26,8 +26,9 @@
 
 enum { AGAIN = 100 };
 
-/* A foreign committer whose cts is, or may turn out to be, at or below s; 0: none. A writer that is idle has its cts still to
- * draw, above s. The applier and the purge are no slots: the clock moves only after the one, the other changes no version. */
+/* A foreign committer whose cts is, or may turn out to be, at or below s; 0: none. A writer that is idle has its cts
+ * still to draw, above s. The applier and the purge are no slots: the clock moves only after the one, the other
+ * changes no version. */
 static unsigned committer_below(const struct vk_domain *domain, const struct vst_record *record, uint64_t s,
                                 unsigned self, enum vk_state *state) {
     unsigned writer = vst_lk_writer(vb_load_acquire(&record->lk));
@@ -157,14 +158,16 @@ void vst_install_wait(struct vk_domain *domain, unsigned writer, uint64_t s) {
 }
 
 /* The version word of what holds as of `as_of`, when the record shows `tid`. False: it cannot be told any more. The walk
- * is exact when no capture that a pruner may have used has a floor above as_of; the floor is loaded after the walk, and
- * whoever saw a link that a pruner changed sees the floor of its capture too. */
+ * is exact when no capture that a pruner may have used has a floor above as_of: the floor is loaded after the walk, and
+ * whoever saw a link that a pruner changed sees the floor of its capture too. It is loaded before the walk as well:
+ * then min_snap is not above as_of yet, and this section keeps what a later round finds unneeded. */
 static bool version_as_of(const struct vk_domain *domain, const struct vst_record *record, uint64_t tid,
                           uint64_t as_of, uint64_t *version) {
     if (vb_likely(vst_tid_cts(tid) <= as_of)) {
         *version = tid;
         return true;
     }
+    if (vb_load_acquire(&domain->gc_floor) > as_of) return false;
     const struct vst_image *image = vst_image_at(record, as_of);
     *version = image != NULL ? image->before : VST_GHOST;
     return vb_load_acquire(&domain->gc_floor) <= as_of;

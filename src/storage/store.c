@@ -1,15 +1,16 @@
-/* store.c - the store of one database: opening and closing, and the janitor's part: freeing what is unpinned, dropping pruned
- * images, moving chunks on, purging ghosts.
+/* store.c - the store of one database: opening and closing, and the janitor's part: freeing what is unpinned,
+ * dropping pruned images, moving chunks on, purging ghosts.
  *
- * Owns the lists that transactions push to and the janitor takes. Thread rule: open and close with nobody else about; vst_collect by
- * the janitor, after vk_janitor_round; the rest any thread.
+ * Owns the lists that transactions push to and the janitor takes. Thread rule: open and close with nobody else about;
+ * vst_collect by the janitor, after vk_janitor_round; the rest any thread.
  * Invariants
- *   1. What vst_collect takes from a stack was unlinked before it took it. It is tagged with the epoch of that moment and freed
- *      after a later round: that round's min_pin has then passed the tag, and its grace period began after the
- *      unlinking.
- *   2. A ghost is purged when its cts is below min_snap (or 0: never committed), nobody holds a lock on it or on its gap,
- *      under the leaf latch; FROZEN tells those who still hold a pointer to look it up again.
- * Sources: Boettcher et al., VLDB 2020 (see version.c); Graefe, A survey of B-tree locking techniques, TODS 2010, 4.5 (ghost records).
+ *   1. What vst_collect takes from a stack was unlinked before it took it. It is tagged with the epoch of that moment
+ *      and freed after a later round: that round's min_pin has then passed the tag, and its grace period began after
+ *      the unlinking.
+ *   2. A ghost is purged when its cts is below min_snap (or 0: never committed), nobody holds a lock on it or on its
+ *      gap, under the leaf latch; FROZEN tells those who still hold a pointer to look it up again.
+ * Sources: Boettcher et al., VLDB 2020 (see version.c); Graefe, A survey of B-tree locking techniques, TODS 2010, 4.5
+ * (ghost records).
  *
  * SPDX-License-Identifier: MIT
  */

@@ -164,10 +164,6 @@ void vst_tree_lower(struct vst_table *table) {
         struct vst_look root = vst_root_look(table), child;
         if ((root.word & VST_OLC_OBSOLETE) != 0 || root.node->level == 0 || vst_node_count(root.node) != 0) return;
         if (!vst_child_look(table, &root, 0, &child) || !vst_node_upgrade(root.node, root.word)) return;
-        if (vb_load_acquire(&table->root) != root.node) {
-            vst_node_leave_same(root.node);
-            return;
-        }
         vb_store_release(&table->root, child.node); /* its fences are open on both sides, too */
         vst_node_leave(root.node, 0, VST_OLC_OBSOLETE);
         vst_retire(table->store, vb_seq_load(&root.node->fences));

@@ -120,11 +120,7 @@ static int split_node(struct vst_table *table, struct vb_heap *heap, const struc
                       const struct vst_look *node, varve_slice key) {
     struct split s = {.table = table, .parent = parent != NULL ? parent->node : NULL, .node = node->node};
     if (parent != NULL && !vst_node_upgrade(parent->node, parent->word)) return VARVE_OK;
-    bool latched = vst_node_upgrade(node->node, node->word);
-    if (latched && parent == NULL && vb_load_acquire(&table->root) != node->node) {
-        vst_node_leave_same(node->node);
-        latched = false;
-    }
+    bool latched = vst_node_upgrade(node->node, node->word); /* a root is still the root: else its word had changed */
     bool made = latched && prepare(&s, heap, key);
     struct vst_fences *old = vb_seq_load(&node->node->fences);
     if (made) {

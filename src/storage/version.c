@@ -1,15 +1,17 @@
-/* version.c - installing a version: the before-image, the walk along a chain, its pruning under long readers, the new value.
+/* version.c - installing a version: the before-image, the walk along a chain, its pruning under long readers, the new
+ * value.
  *
- * Owns no memory; images live in chunks (chunk.c). Thread rule: vst_install by the holder of the record's writer field, whose
- * versions they are; vst_image_at by anyone in a read section.
+ * Owns no memory; images live in chunks (chunk.c). Thread rule: vst_install by the holder of the record's writer
+ * field, whose versions they are; vst_image_at by anyone in a read section.
  * Invariants: V1 to V5 in version_int.h, and
  *   1. The head is published before the tid shows BUSY, BUSY before any payload word, all of them before the new tid.
- *   2. A pruner believes only the janitor's capture, loaded once inside its read section; it never takes stock itself: a
- *      transaction that has loaded its stamp and not stored it yet is in no slot and behind no floor.
- * Sources: Neumann, Muehlbauer, Kemper, Fast serializable multi-version concurrency control for main-memory database systems,
- * SIGMOD 2015, 2 (newest in place, before-images); Boettcher et al., Scalable garbage collection for in-memory MVCC systems, VLDB 2020, 4
- * (pruning by intervals). Departures: the capture instead of a list of active transactions at every writer, and the stop
- * rule, which lets chunks be reused without unlinking; both were model checked.
+ *   2. A pruner believes only the janitor's capture, loaded once inside its read section; it never takes stock
+ *      itself: a transaction that has loaded its stamp and not stored it yet is in no slot and behind no floor.
+ * Sources: Neumann, Muehlbauer, Kemper, Fast serializable multi-version concurrency control for main-memory database
+ * systems, SIGMOD 2015, 2 (newest in place, before-images); Boettcher et al., Scalable garbage collection for
+ * in-memory MVCC systems, VLDB 2020, 4 (pruning by intervals). Departures: the capture instead of a list of active
+ * transactions at every writer, and the stop rule, which lets chunks be reused without unlinking; both were model
+ * checked.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -56,8 +58,9 @@ static void prune(struct vst_versions *versions, struct vst_record *record, cons
     }
 }
 
-/* Links the image above the chain and prunes the chain where the janitor has taken stock since it was last done. Nobody will
- * ever step below a version at or below min_snap (`kept` is the version the image keeps), so there the chain is cut. */
+/* Links the image above the chain and prunes the chain where the janitor has taken stock since it was last done.
+ * Nobody will ever step below a version at or below min_snap (`kept` is the version the image keeps), so there the
+ * chain is cut. */
 static void link_above(struct vst_versions *versions, struct vst_record *record, struct vst_image *image,
                        uint64_t kept) {
     struct vk_domain *domain = versions->store->domain;

@@ -8,10 +8,11 @@
  *  V2  stop rule: nobody follows a pointer to an older image when the version above it has a cts <= min_snap; below
  *      that point memory may be recycled. A reader at s obeys it by stopping at the first before <= s, because s is
  *      registered; a pruner compares with the capture it loaded inside its read section
- *  V3  an unlinked image keeps its prev, and its memory and blob stay until a grace period has passed: somebody may stand
- *      on it
+ *  V3  an unlinked image keeps its prev, and its memory and blob stay until a grace period has passed: somebody may
+ *      stand on it
  *  V4  the image whose [before, over) holds min_snap is never unlinked
- *  V5  a blob belongs to exactly one version: to the record while BLOB is set in its tid, to the image once it is pushed
+ *  V5  a blob belongs to exactly one version: to the record while BLOB is set in its tid, to the image once it is
+ *      pushed
  *
  * SPDX-License-Identifier: MIT
  */
@@ -38,7 +39,7 @@ struct vst_image {
     uint64_t before;        /* cts << 8 | GHOST or BLOB of the version kept; 0 while only reserved */
     struct vst_image *prev; /* atomic: the next older one */
     uint64_t len;           /* value bytes 24 . room / 8 12 . pushes 12 . offset in the chunk / 8 16 (low to high) */
-    uint64_t link;          /* linked: gc_floor of the capture that last pruned this chain; unlinked: next pruned image */
+    uint64_t link;          /* linked: floor of the capture that last pruned the chain; unlinked: the next pruned image */
     uint64_t words[];       /* value bytes, or the blob pointer in the first word */
 };
 
@@ -138,7 +139,8 @@ void vst_gc_limbo(struct vst_versions *versions, struct vst_image *image);
 
 /* --- version.c --------------------------------------------------------------------------------------------------- */
 
-/* Writes the new value and the new tid. The writer field is held; the old version has been kept, or nobody can want it. */
+/* Writes the new value and the new tid. The writer field is held; the old version has been kept, or nobody can want
+ * it. */
 void vst_value_write(struct vst_record *record, const struct vst_change *change, uint64_t cts);
 
 /* The newest image of the chain with before <= s, or NULL. `s` is at or above a stamp registered by the caller. */
@@ -146,7 +148,8 @@ struct vst_image *vst_image_at(const struct vst_record *record, uint64_t s);
 
 /* --- chunk.c ----------------------------------------------------------------------------------------------------- */
 
-/* The room has served: the image was pushed when the version it keeps was overwritten by `over`; 0: it was not needed. */
+/* The room has served: the image was pushed when the version it keeps was overwritten by `over`; 0: it was not
+ * needed. */
 void vst_image_used(struct vst_versions *versions, struct vst_image *image, uint64_t over);
 /* Janitor: a pruned image whose grace period has passed. */
 void vst_image_dropped(struct vst_image *image, struct vb_heap *heap);

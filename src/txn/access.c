@@ -41,17 +41,30 @@ static int note_absence(struct varve_txn *txn, struct vst_table *tree, varve_sli
     return vcc_range(cc, &scan, &step);
 }
 
+/* Looks a row up; the one that was looked up last is at hand while it is in the index. In a read section. */
+static void find(struct varve_txn *txn, struct vst_table *tree, varve_slice key, struct vst_found *found) {
+    struct vst_record *last = txn->last_record;
+    if (last != NULL && txn->last_tree == tree && vb_equal(vst_record_key(last), key) &&
+        (vb_load_acquire(&last->tid) & VST_FROZEN) == 0) {
+        *found = (struct vst_found){.record = last};
+        return;
+    }
+    vst_lookup(tree, key, found);
+    txn->last_tree = tree;
+    txn->last_record = found->record;
+}
+
 /* One look at the committed row, in a section of its own. */
 static int look(struct varve_txn *txn, struct vcc_access *access, struct vcc_result *result) {
     vos_rcu_enter();
-    vst_lookup(access->table, access->key, &access->found);
+    find(txn, access->table, access->key, &access->found);
     int status;
     if (access->found.record != NULL) {
         status = vcc_read(&txn->cc, access, result);
     } else {
         *result = (struct vcc_result){{NULL, 0}, 0, false};
-        status =
-            access->hint == VCC_UNTRACKED ? VARVE_OK : note_absence(txn, access->table, access->key, &access->found);
+        status = access->hint == VCC_UNTRACKED ? VARVE_OK
+                                               : note_absence(txn, access->table, access->key, &access->found);
     }
     vos_rcu_exit();
     return status;
@@ -135,7 +148,7 @@ static int intend(struct varve_txn *txn, struct varve_table *table, varve_slice 
     for (;;) {
         struct vst_found found;
         vos_rcu_enter();
-        vst_lookup(table->tree, key, &found);
+        find(txn, table->tree, key, &found);
         int status = vcc_write(&txn->cc, table->tree, key, found.record);
         vos_rcu_exit();
         *record = found.record;

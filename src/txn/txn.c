@@ -104,6 +104,7 @@ static void start(struct varve_txn *txn, const varve_txn_options *o) {
     txn->error = o->error;
     txn->doomed = VARVE_OK;
     txn->last_cts = 0;
+    txn->last_record = NULL;
     txn->witness = (struct vtx_witness){0, 0};
     vb_store_relaxed(&txn->expire, 0);
     if (config->max_snapshot_age_ms != 0) vb_store_relaxed(&txn->begin_ns, vk_now_ns(cc->domain));
@@ -175,7 +176,7 @@ int vtx_refuse(struct varve_txn *txn, int status, enum varve_reason reason, cons
 void vtx_statement_begin(struct varve_txn *txn) {
     struct vcc_txn *cc = &txn->cc;
     if (vb_likely(cc->level != VARVE_READ_COMMITTED)) return;
-    if (cc->open_statements++ != 0 || cc->snap == VK_NO_SNAP || cc->read_only) return;
+    if (cc->open_statements++ != 0 || cc->snap == VK_NO_SNAP) return;
     cc->snap = vk_snapshot_register(cc->domain, cc->slot);
     cc->snap_moves++;
 }

@@ -35,6 +35,8 @@ struct varve_txn {
     varve_error *error;                /* the caller's, or NULL */
     struct varve_cursor *cursors;      /* open ones */
     struct varve_cursor *spare_cursor; /* kept for reuse */
+    struct vst_table *last_tree;   /* the row looked up last, for the write that often follows its read */
+    struct vst_record *last_record; /* NULL: none; pinned, perhaps FROZEN */
     struct vtx_witness witness;
     uint64_t last_cts;
     struct vtx_counters counters; /* this handle's share; written by its owner */

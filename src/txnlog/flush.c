@@ -287,6 +287,8 @@ int vtl_harden(struct vtl_log *log, struct vk_slot *slot, uint64_t cts, enum var
         status = vtl_sync_to(log, slot, cts, mode == VARVE_SYNC_GROUP);
     } else if (mode == VARVE_SYNC_WRITE) {
         status = vtl_write_to(log, slot, cts);
+    } else if (!vtl_healthy(log) && vb_load_acquire(&log->domain->durable) < cts) {
+        status = VARVE_FAILED; /* nothing is promised, but that it will never be written is known */
     }
     if (ring != NULL) vtl_ring_reclaim(ring);
     return status == VARVE_OK ? VARVE_OK : VARVE_UNKNOWN_OUTCOME;

@@ -236,7 +236,7 @@ static int retire(struct vtl_log *log, struct vtl_segment *dead, bool keep, stru
 
 static bool worth_keeping(const struct vtl_log *log, const struct vtl_segment *dead, unsigned kept) {
     return vb_load_relaxed(&log->spare_count) + kept < SPARES_KEPT && dead->header.unit_bytes == log->unit &&
-           dead->bytes >= vb_load_relaxed(&log->current_bytes);
+           dead->bytes > vb_load_relaxed(&log->current_bytes) / 2;
 }
 
 /* The renamed files become spares once the directory is synced; one that cannot is dropped without harm. */

@@ -358,7 +358,8 @@ static void begin(struct run *r, struct session *s) {
     txn->level = varve_txn_effective_isolation(s->txn);
     td_trace("T%u begins, %s%s%s", s->number, td_level_name(txn->level), s->read_only ? ", read only" : "",
              token != 0 ? ", again" : "");
-    TD_CHECK(txn->level >= td_served_level(r->cc, options.isolation), "%s in %s is served as %s",
+    TD_CHECK(txn->level >= (s->read_only ? options.isolation : td_served_level(r->cc, options.isolation)),
+             "%s in %s is served as %s",
              td_level_name(options.isolation), r->cc, td_level_name(txn->level));
 }
 

@@ -60,6 +60,7 @@ struct world {
     varve_txn *engine;
     struct model_txn *twin;
     bool read_only;
+    varve_error error;
     struct twin_cursor cursors[CURSORS];
     unsigned mark_count;
     unsigned marks[MARKS], twin_marks[MARKS];
@@ -162,7 +163,7 @@ static void same_bytes(const char *what, varve_slice engine, varve_slice model) 
 
 static void same_status(struct world *w, const char *what, int engine, int model) {
     TD_CHECK(engine == model, "%s: engine %s, model %s (%s)", what, varve_status_name(engine),
-             varve_status_name(model), w->engine != NULL ? varve_txn_error(w->engine) : "");
+             varve_status_name(model), w->error.text);
 }
 
 static void lend(struct loan *loan, varve_slice lent) {
@@ -550,6 +551,8 @@ static void begin(struct world *w) {
     varve_txn_options options = VARVE_TXN_OPTIONS_INIT;
     options.isolation = w->level;
     options.read_only = w->read_only = td_chance(&w->random, 12);
+    w->error = (varve_error)VARVE_ERROR_INIT;
+    options.error = &w->error;
     td_trace("begin%s", w->read_only ? " read only" : "");
     same_status(w, "begin", varve_begin(w->db, &options, &w->engine), VARVE_OK);
     TD_CHECK(w->read_only || varve_txn_effective_isolation(w->engine) == td_served_level(w->cc, w->level),

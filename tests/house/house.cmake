@@ -21,6 +21,10 @@ house_check(checkers ${house_python} "${house_dir}/test_checkers.py")
 list(JOIN varve_test_sources "\n" varve_test_source_lines)
 file(WRITE "${PROJECT_BINARY_DIR}/test_sources.txt" "${varve_test_source_lines}\n")
 house_check(discovered ${house_python} "${house_dir}/test_discovered.py" "${PROJECT_BINARY_DIR}/test_sources.txt")
+# The tests of the interface catch faults planted in another engine behind the same header.
+if(varve_planted)
+    house_check(planted bash "${house_dir}/test_planted.sh" ${varve_planted})
+endif()
 # A test that fails: if ctest reported it as passed, nothing else here would mean anything.
 house_check(canary ${CMAKE_COMMAND} -E false)
 set_tests_properties(house.canary PROPERTIES WILL_FAIL TRUE)

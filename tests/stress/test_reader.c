@@ -215,7 +215,7 @@ static void versions_go(struct load *load, struct hot *hot) {
         struct change change = {hot, i % ROWS, (i + 1) % ROWS, 1};
         TD_STATUS(varve_run(load->db, NULL, change_rows, &change), VARVE_OK);
         TD_STATUS(varve_stats(load->db, &info), VARVE_OK);
-        if (info.version_bytes < 256 * 1024)
+        if (info.version_bytes < 2048 * 1024)
             return;
         sched_yield();
     }

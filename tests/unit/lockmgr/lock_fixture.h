@@ -25,7 +25,7 @@
 #include "os/rcu.h"
 
 #define LX_SLOTS 16
-#define unused __attribute__((unused))
+#define lx_unused __attribute__((unused))
 
 /* Asserts that also work in threads other than the test's. */
 #define lx_check(c) \
@@ -44,21 +44,22 @@ struct lx {
 };
 
 /* How many rounds of a storm that does `plain` of them in an ordinary run. */
-unused static uint64_t lx_rounds(uint64_t plain) {
+lx_unused static uint64_t lx_rounds(uint64_t plain) {
     const char *budget = getenv("VARVE_TEST_BUDGET");
     uint64_t times = budget != NULL && atoi(budget) > 0 ? (uint64_t)atoi(budget) : 1;
     return VB_TSAN || VB_ASAN ? plain * times / 10 : plain * times;
 }
 
-unused static uint64_t lx_seed(void) {
+lx_unused static uint64_t lx_seed(void) {
     const char *given = getenv("VARVE_TEST_SEED");
     uint64_t seed = given != NULL ? strtoull(given, NULL, 0) : 20240917;
     printf("seed %llu\n", (unsigned long long)seed);
     return seed;
 }
 
-unused static void lx_open(struct lx *lx, enum vcc_deadlock deadlock, unsigned reader_bits) {
+lx_unused static void lx_open(struct lx *lx, enum vcc_deadlock deadlock, unsigned reader_bits) {
     memset(lx, 0, sizeof(*lx));
+    setvbuf(stdout, NULL, _IOLBF, 0); /* what was said before a hang is not lost */
     alarm(240); /* the watchdog */
     lx->limits = VK_LIMITS_DEFAULT;
     lx->limits.slots = LX_SLOTS;
@@ -82,7 +83,7 @@ unused static void lx_open(struct lx *lx, enum vcc_deadlock deadlock, unsigned r
     }
 }
 
-unused static void lx_close(struct lx *lx) {
+lx_unused static void lx_close(struct lx *lx) {
     for (unsigned id = 1; id <= LX_SLOTS; id++) {
         struct vcc_txn *t = &lx->txns[id];
         vb_heap_free(t->heap, t->locks.held, t->locks.capacity * sizeof(*t->locks.held));
@@ -98,7 +99,7 @@ unused static void lx_close(struct lx *lx) {
 }
 
 /* A serializable 2pl transaction; age 0: the next one. */
-unused static struct vcc_txn *lx_begin(struct lx *lx, unsigned id, uint64_t age) {
+lx_unused static struct vcc_txn *lx_begin(struct lx *lx, unsigned id, uint64_t age) {
     struct vcc_txn *t = &lx->txns[id];
     t->level = VARVE_SERIALIZABLE;
     t->snap = VK_NO_SNAP;
@@ -112,7 +113,7 @@ unused static struct vcc_txn *lx_begin(struct lx *lx, unsigned id, uint64_t age)
     return t;
 }
 
-unused static void lx_end(struct vcc_txn *t, bool committed) {
+lx_unused static void lx_end(struct vcc_txn *t, bool committed) {
     vlm_release_all(t, committed);
     vb_store_release(&t->slot->commit, vk_commit_word(0, VK_IDLE));
     vb_store_release(&t->slot->gen, t->slot->gen + 1);
@@ -123,7 +124,7 @@ unused static void lx_end(struct vcc_txn *t, bool committed) {
 }
 
 /* A record in no index. */
-unused static struct vst_record *lx_record(const char *key) {
+lx_unused static struct vst_record *lx_record(const char *key) {
     size_t size = strlen(key), padded = (size + 7) & ~(size_t)7;
     struct vst_record *record = calloc(1, sizeof(*record) + padded + 8);
     lx_check(record != NULL);
@@ -134,7 +135,7 @@ unused static struct vst_record *lx_record(const char *key) {
 }
 
 /* What an operation does: in sections, waiting outside. */
-unused static int lx_lock(struct vcc_txn *t, struct vst_record *record, enum vlm_mode mode) {
+lx_unused static int lx_lock(struct vcc_txn *t, struct vst_record *record, enum vlm_mode mode) {
     for (;;) {
         vos_rcu_enter();
         int status = vlm_acquire(t, record, mode);
@@ -145,12 +146,12 @@ unused static int lx_lock(struct vcc_txn *t, struct vst_record *record, enum vlm
     }
 }
 
-unused static bool lx_free(const struct vst_record *record) {
+lx_unused static bool lx_free(const struct vst_record *record) {
     return vb_load_relaxed(&record->lk) == 0 && vb_load_relaxed(&record->gap) == 0;
 }
 
 /* Spins until a transaction sleeps for a word. */
-unused static void lx_await_waiter(const struct vcc_txn *t, const uint64_t *word) {
+lx_unused static void lx_await_waiter(const struct vcc_txn *t, const uint64_t *word) {
     while (vb_load_acquire(&t->slot->waiting_on) != (uint64_t)(uintptr_t)word ||
            (vb_load_acquire(word) & VST_LK_WAITERS) == 0)
         vos_thread_yield();

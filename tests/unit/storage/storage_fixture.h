@@ -1,4 +1,5 @@
-/* storage_fixture.h - a store with one table and a few actors that commit by the protocol, for the tests of versions and collection.
+/* storage_fixture.h - a store with one table and a few actors that commit by the protocol, for the tests of versions
+ * and collection.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -231,7 +232,6 @@ __attribute__((unused)) static bool fx_is(const struct vst_seen *seen, uint8_t f
     return true;
 }
 
-/* Images that a walker at snapshot s = lowest would pass, the stop rule included. */
 __attribute__((unused)) static uint64_t fx_version_bytes(struct fixture *fx) {
     struct vst_gc_stats stats;
     vst_gc_stats(fx->store, &stats);

@@ -1,4 +1,5 @@
-/* test_record.c - reading records: values of every length, histories at every snapshot, the locker rule, what still holds.
+/* test_record.c - reading records: values of every length, histories at every snapshot, the locker rule, what still
+ * holds.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -297,45 +298,81 @@ static void test_nomem(void **state) {
 
 /* Values whose bytes are all alike and whose length says which: nobody ever sees a mixture. */
 struct torn {
-    struct actor *actor;
-    uint32_t *stop;
-    uint64_t reads;
+    struct vst_record *record;
+    uint32_t stop;
 };
 
-static void *read_torn(void *arg) {
+/* Installs as fast as it goes, with no protocol around it. */
+static void *overwrite(void *arg) {
     struct torn *t = arg;
-    while (vb_load_acquire(t->stop) == 0) {
-        uint64_t s = vk_snapshot_register(&fx.domain, t->actor->slot);
-        struct vst_seen seen = actor_read(t->actor, 30, s);
-        size_t size = seen.value.size;
-        assert_true(fx_is(&seen, (uint8_t)size, size));
-        vos_rcu_enter();
-        assert_int_equal(vst_read_newest(fx_find(&fx, 30), &t->actor->arena, &seen), VARVE_OK);
-        vos_rcu_exit();
-        assert_true(fx_is(&seen, (uint8_t)seen.value.size, seen.value.size));
-        vk_snapshot_release(t->actor->slot);
-        t->reads++;
+    uint8_t bytes[256];
+    struct vb_random random;
+    vb_random_init(&random, 7);
+    for (uint64_t cts = 2; vb_load_acquire(&t->stop) == 0; cts++) {
+        size_t size = vb_random_below(&random, 257);
+        memset(bytes, (int)size, size);
+        struct vst_change change = {.record = t->record, .value = VARVE_SLICE(bytes, size)};
+        vst_value_write(t->record, &change, cts);
     }
     return NULL;
 }
 
 static void test_torn(void **state) {
     (void)state;
-    uint32_t stop = 0;
-    struct torn torn = {&reader, &stop, 0};
+    actor_put(&writer, 30, 0, 256);
+    struct torn torn = {find(30), 0};
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, overwrite, &torn), 0);
+    uint64_t last = 0, moved = 0;
+    for (uint32_t reads = 0; reads < 100000 || moved < 1000; reads++) {
+        struct vst_seen seen;
+        vb_arena_reset(&reader.arena);
+        vos_rcu_enter();
+        assert_int_equal(vst_read_newest(torn.record, &reader.arena, &seen), VARVE_OK);
+        vos_rcu_exit();
+        assert_true(fx_is(&seen, (uint8_t)seen.value.size, seen.value.size));
+        assert_true(seen.cts >= last);
+        moved += seen.cts != last;
+        last = seen.cts;
+    }
+    vb_store_release(&torn.stop, 1);
+    pthread_join(thread, NULL);
+}
+
+/* The same through the whole protocol, with snapshots, blobs and the janitor. */
+struct watcher {
+    uint32_t stop;
+    uint64_t reads;
+};
+
+static void *watch(void *arg) {
+    struct watcher *w = arg;
+    while (vb_load_acquire(&w->stop) == 0) {
+        uint64_t s = vk_snapshot_register(&fx.domain, reader.slot);
+        struct vst_seen seen = actor_read(&reader, 30, s);
+        assert_true(fx_is(&seen, (uint8_t)seen.value.size, seen.value.size));
+        assert_true(seen.cts <= s);
+        vk_snapshot_release(reader.slot);
+        vb_store_release(&w->reads, w->reads + 1);
+    }
+    return NULL;
+}
+
+static void test_watched(void **state) {
+    (void)state;
+    struct watcher watcher = {0, 0};
     actor_put(&writer, 30, 0, 256);
     pthread_t thread;
-    assert_int_equal(pthread_create(&thread, NULL, read_torn, &torn), 0);
+    assert_int_equal(pthread_create(&thread, NULL, watch, &watcher), 0);
     struct vb_random random;
     vb_random_init(&random, 7);
-    for (int i = 0; i < 20000; i++) {
+    for (int i = 0; i < 10000 || vb_load_acquire(&watcher.reads) < 1000; i++) {
         size_t size = vb_random_below(&random, 300);
         actor_put(&writer, 30, (uint8_t)size, size);
         if (i % 500 == 0) fx_round(&fx);
     }
-    vb_store_release(&stop, 1);
+    vb_store_release(&watcher.stop, 1);
     pthread_join(thread, NULL);
-    assert_true(torn.reads > 0);
 }
 
 int main(void) {
@@ -353,6 +390,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_nomem, setup, teardown),
 #endif
         cmocka_unit_test_setup_teardown(test_torn, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_watched, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -71,7 +71,7 @@ static void test_blob_moves(void **state) {
     vk_snapshot_release(reader.slot);
 }
 
-/* Versions 1..9 of one key with snapshots at 3 and 6: after a round the next install leaves what they need, and no more. */
+/* Versions 1..9 of one key with snapshots at 3 and 6: after a round the next install leaves what they need, no more. */
 static void test_prune(void **state) {
     (void)state;
     for (int i = 1; i <= 9; i++) {
@@ -151,8 +151,9 @@ static void check_snapshot(uint64_t s) {
     }
 }
 
-/* Commits, snapshots that come and go, rounds at any time; every registered snapshot reads exactly what the history says. With
- * the C library's allocator an address sanitizer sees every byte that is read after it was freed or recycled. */
+/* Commits, snapshots that come and go, rounds at any time; every registered snapshot reads exactly what the history
+ * says. With the C library's allocator an address sanitizer sees every byte that is read after it was freed or
+ * recycled. */
 static void run_random(uint64_t seed) {
     static const size_t sizes[] = {0, 3, 8, 40, 200, 256, 300, 2000, FX_DELETE, FX_DELETE};
     struct vb_random random;
@@ -198,9 +199,9 @@ static void test_random(void **state) {
     }
 }
 
-/* --- bounds --------------------------------------------------------------------------------------------------------- */
+/* --- bounds ------------------------------------------------------------------------------------------------------- */
 
-/* Trap 8: one long reader, hot updates of a few keys beside first updates of many. Chains stay short between rounds, and the
+/* One long reader, hot updates of a few keys beside first updates of many. Chains stay short between rounds, and the
  * memory of versions does not grow with the number of updates. */
 static void test_long_reader(void **state) {
     (void)state;
@@ -241,7 +242,7 @@ static void test_asks_for_a_round(void **state) {
     assert_int_equal(fx.domain.janitor_asked, 0);
 }
 
-/* --- chunks --------------------------------------------------------------------------------------------------------- */
+/* --- chunks ------------------------------------------------------------------------------------------------------- */
 
 enum { BATCH = 60 };
 static struct put batch[BATCH];
@@ -328,6 +329,28 @@ static void test_recycled(void **state) {
     assert_true(stats.recycled_chunks > 20);
 }
 
+/* A slot that falls idle after overwriting large values does not keep them: they close its chunk. */
+static void test_large_blobs_go(void **state) {
+    (void)state;
+    enum { LARGE = 100000 };
+    static uint8_t bytes[LARGE];
+    struct put p = {.key = 1, .fill = 0, .size = 8};
+    actor_put(&writer, 1, 0, 8);
+    for (int i = 0; i < 3; i++) {
+        struct vst_change change = {.record = find(1)};
+        actor_lock(&writer, &p);
+        assert_int_equal(vst_image_reserve(writer.versions, p.record, &change.image), VARVE_OK);
+        assert_int_equal(vst_blob_create(writer.heap, VARVE_SLICE(bytes, LARGE), &change.blob), VARVE_OK);
+        vst_install(writer.versions, &change, vb_add_acq_rel(&fx.domain.clock, 1) + 1);
+        fx_unlock(p.record);
+    }
+    assert_true(vb_memory_used(fx.memory) > 3 * LARGE);
+    for (int i = 0; i < 3; i++)
+        fx_round(&fx);
+    assert_true(vb_memory_used(fx.memory) < 2 * LARGE);
+    assert_true(fx_version_bytes(&fx) < LARGE);
+}
+
 #ifdef VARVE_ASSERTS
 static void test_reserve_nomem(void **state) {
     (void)state;
@@ -376,6 +399,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_cancel, setup, teardown),
         cmocka_unit_test_setup_teardown(test_reserved_stays, setup, teardown),
         cmocka_unit_test_setup_teardown(test_recycled, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_large_blobs_go, setup, teardown),
 #ifdef VARVE_ASSERTS
         cmocka_unit_test_setup_teardown(test_reserve_nomem, setup, teardown),
 #endif

@@ -201,6 +201,112 @@ static int ignore(void *arg, unsigned thread, const struct vtl_txn *txn) {
     return status == VARVE_END ? VARVE_OK : status;
 }
 
+/* A copy of the database has gone another way: its segments fit by name, identity and numbers, but not by what they follow. */
+static void a_segment_of_a_diverged_copy_is_told(void **state) {
+    (void)state;
+    struct files files;
+    uint8_t *bytes[2];
+    struct sim_disk *disks[2] = {make_log(40, true, &files), NULL};
+    struct vk_limits limits = FX_LIMITS;
+    limits.segment_max_bytes = limits.segment_first_bytes;
+    memset(&model, 0, sizeof(model)); /* the same again, with one transaction more early on */
+    disks[1] = sim_create(1);
+    fx_start(&fx, &model, sim_os(disks[1]), &limits);
+    model.count = 1;
+    for (unsigned i = 0; i < 40; i++) assert_int_equal(fx_commit(&fx, 1 + i % FX_SLOTS, VARVE_SYNC_SYNC), VARVE_OK);
+    assert_int_equal(fx_close(&fx), VARVE_OK);
+    unsigned tried = 0;
+    for (unsigned f = 0; f < files.count; f++) {
+        uint64_t size;
+        if (!sim_file_size(disks[1], files.paths[f], &size) || size != files.sizes[f]) continue;
+        for (unsigned d = 0; d < 2; d++) {
+            bytes[d] = malloc(size);
+            assert_true(sim_peek(disks[d], files.paths[f], 0, bytes[d], size));
+        }
+        const char *why;
+        struct vtl_segment a = {0}, b = {0};
+        assert_int_equal(vtl_segment_decode(&a, bytes[0], &why), VARVE_OK);
+        assert_int_equal(vtl_segment_decode(&b, bytes[1], &why), VARVE_OK);
+        if (f != 0 && a.first_seq == b.first_seq) {
+            struct sim_disk *mixed = sim_clone(disks[0]);
+            sim_put(mixed, files.paths[f], bytes[1], size);
+            fx_init(&fx, &model, sim_os(mixed), &FX_LIMITS);
+            assert_int_equal(fx_open_dir(&fx), VARVE_OK);
+            assert_int_equal(vtl_recover(&fx.config, 0, 0, 1, ignore, NULL, &fx.recovered, &fx.detail), VARVE_CORRUPT);
+            fx_close(&fx);
+            sim_free(mixed);
+            tried++;
+        }
+        free(bytes[0]);
+        free(bytes[1]);
+    }
+    assert_true(tried > 0);
+    sim_free(disks[0]);
+    sim_free(disks[1]);
+}
+
+/* The same for a single block: its sum holds, its number is right, but it follows another one. */
+static void a_block_of_a_diverged_copy_is_told(void **state) {
+    (void)state;
+    struct files files;
+    struct sim_disk *disks[2];
+    uint64_t at = VK_FILE_HEADER_BYTES + 512;
+    uint8_t block[512], other[512];
+    for (unsigned d = 0; d < 2; d++) { /* the disks' random bytes are the same, so both files have the same salt */
+        memset(&model, 0, sizeof(model));
+        disks[d] = sim_create(1);
+        fx_start(&fx, &model, sim_os(disks[d]), &FX_LIMITS);
+        model.count = d;
+        for (unsigned i = 0; i < 5; i++) {
+            if (i == 1) model.count = 10;
+            assert_int_equal(fx_commit(&fx, 1, VARVE_SYNC_SYNC), VARVE_OK);
+        }
+        assert_int_equal(fx_close(&fx), VARVE_OK);
+        memset(&files, 0, sizeof(files));
+        sim_list(disks[d], add_file, &files);
+    }
+    assert_true(sim_peek(disks[0], files.paths[0], at, block, 512) && sim_peek(disks[1], files.paths[0], at, other, 512));
+    assert_memory_equal(block + VTL_BLOCK_HEADER_BYTES, other + VTL_BLOCK_HEADER_BYTES, 512 - VTL_BLOCK_HEADER_BYTES);
+    assert_true(sim_poke(disks[1], files.paths[0], at, block, 512));
+    fx_init(&fx, &model, sim_os(disks[1]), &FX_LIMITS);
+    assert_int_equal(fx_open_dir(&fx), VARVE_OK);
+    assert_int_equal(vtl_recover(&fx.config, 0, 0, 1, ignore, NULL, &fx.recovered, &fx.detail), VARVE_CORRUPT);
+    assert_non_null(strstr(fx.detail.text, "does not follow"));
+    fx_close(&fx);
+    sim_free(disks[0]);
+    sim_free(disks[1]);
+}
+
+/* Recovery may begin in the middle of a cut only if the checkpoint covers that. */
+static void half_a_cut_at_the_beginning_is_told(void **state) {
+    (void)state;
+    struct files files;
+    struct sim_disk *disk = make_log(40, true, &files); /* number 29 needs several segments */
+    unsigned tried = 0;
+    for (unsigned f = 1; f < files.count; f++) {
+        uint8_t bytes[VK_FILE_HEADER_BYTES + 512];
+        const char *why;
+        struct vtl_segment segment = {0};
+        struct vtl_block block;
+        assert_true(sim_peek(disk, files.paths[f], 0, bytes, sizeof(bytes)));
+        assert_int_equal(vtl_segment_decode(&segment, bytes, &why), VARVE_OK);
+        if (!vtl_block_parse(bytes + VK_FILE_HEADER_BYTES, files.sizes[f], 512, &block)) continue;
+        if ((block.flags & VTL_BLOCK_PART) == 0) continue;
+        struct sim_disk *copy = sim_clone(disk);
+        for (unsigned older = 0; older < f; older++) sim_delete(copy, files.paths[older]);
+        model.first_seq = segment.first_seq;
+        assert_int_equal(recover_count(copy), VARVE_CORRUPT);
+        model.cut = model.txns[29].cts;
+        model.first_seq = segment.first_seq + 1000; /* and one the log has not reached */
+        assert_int_equal(recover_count(copy), VARVE_CORRUPT);
+        model.cut = model.first_seq = 0;
+        sim_free(copy);
+        tried++;
+    }
+    assert_true(tried >= 2);
+    sim_free(disk);
+}
+
 /* Forged files: a byte changes and every sum is made right again. Any answer but a crash, a hang or a huge allocation. */
 static void forged_sums_do_no_harm(void **state) {
     (void)state;
@@ -254,6 +360,9 @@ int main(void) {
         cmocka_unit_test(missing_and_swapped_segments_are_told),
         cmocka_unit_test(blocks_in_the_wrong_place_are_told),
         cmocka_unit_test(a_log_that_does_not_belong_is_told),
+        cmocka_unit_test(a_segment_of_a_diverged_copy_is_told),
+        cmocka_unit_test(a_block_of_a_diverged_copy_is_told),
+        cmocka_unit_test(half_a_cut_at_the_beginning_is_told),
         cmocka_unit_test(forged_sums_do_no_harm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

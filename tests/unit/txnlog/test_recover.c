@@ -91,6 +91,95 @@ static void checkpoints_cut_the_log(void **state) {
     sim_free(disk);
 }
 
+/* Every possible first sequence: exactly the segments wholly below it go. */
+static void truncation_is_exact(void **state) {
+    (void)state;
+    memset(&model, 0, sizeof(model));
+    struct sim_disk *disk = sim_create(1);
+    fx_start(&fx, &model, sim_os(disk), &FX_LIMITS);
+    for (unsigned i = 0; i < 80; i++) assert_int_equal(fx_commit(&fx, 1 + i % FX_SLOTS, VARVE_SYNC_SYNC), VARVE_OK);
+    uint64_t last = vtl_next_seq(fx.log), removed = 0;
+    for (uint64_t first = 1; first <= last; first++) {
+        const struct vtl_segment *before = fx.log->live;
+        assert_int_equal(vtl_truncate(fx.log, first, NULL), VARVE_OK);
+        removed += fx.log->live != before;
+        assert_true(fx.log->live->first_seq <= first);
+        assert_true(fx.log->live->next == NULL || fx.log->live->next->first_seq > first);
+    }
+    assert_true(removed > 3);
+    assert_int_equal(fx_close(&fx), VARVE_OK);
+    sim_free(disk);
+}
+
+/* Segments of an earlier life are recycled in a later one, with a new identity. */
+static void segments_of_an_older_life_are_recycled(void **state) {
+    (void)state;
+    memset(&model, 0, sizeof(model));
+    struct sim_disk *disk = sim_create(1);
+    struct vk_limits limits = FX_LIMITS;
+    limits.segment_max_bytes = limits.segment_first_bytes;
+    for (unsigned life = 0; life < 4; life++) {
+        fx_init(&fx, &model, sim_os(disk), &limits);
+        fx.config.timeline = 1 + life;
+        assert_int_equal(fx_open_dir(&fx), VARVE_OK);
+        check_all_back(1);
+        assert_int_equal(fx_reopen(&fx), VARVE_OK);
+        if (life != 0) {
+            assert_int_equal(fx_checkpoint(&fx), VARVE_OK);
+            assert_true(fx.log->spare_count > 0);
+        }
+        for (unsigned i = 0; i < 60; i++) assert_int_equal(fx_commit(&fx, 1 + i % FX_SLOTS, VARVE_SYNC_SYNC), VARVE_OK);
+        struct sim_disk *after = sim_reboot(disk, SIM_NOTHING, 0, 1);
+        fx_close(&fx);
+        sim_free(disk);
+        disk = after;
+    }
+    fx_init(&fx, &model, sim_os(disk), &limits);
+    assert_int_equal(fx_open_dir(&fx), VARVE_OK);
+    check_all_back(1);
+    assert_int_equal(fx_close(&fx), VARVE_OK);
+    sim_free(disk);
+}
+
+static int count_files(void *arg, const char *path, uint64_t size) {
+    unsigned *counts = arg;
+    (void)size;
+    counts[strstr(path, ".new") != NULL]++;
+    return 0;
+}
+
+/* Lives that write nothing leave one segment and no file in the making, however they end. */
+static void nothing_is_left_lying_about(void **state) {
+    (void)state;
+    memset(&model, 0, sizeof(model));
+    struct sim_disk *disk = sim_create(1);
+    for (unsigned life = 0; life < 90; life++) {
+        fx_init(&fx, &model, sim_os(disk), &FX_LIMITS);
+        assert_int_equal(fx_open_dir(&fx), VARVE_OK);
+        check_all_back(1);
+        assert_int_equal(fx_reopen(&fx), VARVE_OK);
+        if (life == 0) assert_int_equal(fx_commit(&fx, 1, VARVE_SYNC_SYNC), VARVE_OK);
+        struct sim_disk *after = sim_reboot(disk, SIM_ALL, 0, 1);
+        if (life % 2 == 0) {
+            for (unsigned i = 0; i < life; i++) {
+                char name[40];
+                snprintf(name, sizeof(name), "db/%016x.new", 0xff000 + i);
+                sim_put(after, name, "x", 1);
+            }
+        }
+        fx_close(&fx);
+        sim_free(disk);
+        disk = after;
+    }
+    fx_start(&fx, &model, sim_os(disk), &FX_LIMITS);
+    unsigned counts[2] = {0, 0};
+    sim_list(disk, count_files, counts);
+    assert_int_equal(counts[0], 2); /* the one block that is vouched for, and the current segment */
+    assert_int_equal(counts[1], 0);
+    assert_int_equal(fx_close(&fx), VARVE_OK);
+    sim_free(disk);
+}
+
 struct seen_note { unsigned tables, labels; };
 static int see_notes(void *arg, unsigned thread, const struct vtl_txn *txn) {
     struct seen_note *seen = arg;
@@ -158,6 +247,9 @@ int main(void) {
         cmocka_unit_test(threads_share_the_work),
         cmocka_unit_test(a_missing_log_is_told),
         cmocka_unit_test(checkpoints_cut_the_log),
+        cmocka_unit_test(truncation_is_exact),
+        cmocka_unit_test(segments_of_an_older_life_are_recycled),
+        cmocka_unit_test(nothing_is_left_lying_about),
         cmocka_unit_test(notes_are_transactions_of_their_own),
         cmocka_unit_test(a_memory_log_has_no_files),
     };

@@ -163,7 +163,8 @@ typedef struct varve_txn_options {
     uint32_t size;             /* sizeof(varve_txn_options) */
     varve_isolation isolation;
     varve_sync_mode sync;      /* raises the mode of the group that carries this commit */
-    bool read_only;            /* writes answer READONLY; never validates, aborts or waits */
+    bool read_only;            /* one snapshot at any level (snapshot is served for weaker ones); never validates, aborts or
+                                  waits; writes answer READONLY */
     bool deferrable;           /* with read_only: accepted; every snapshot is safe, so nothing is deferred */
     bool exact;                /* refuse (INVALID) instead of serving a stronger level */
     uint32_t timeout_ms;       /* limit of each lock wait, 0 = the database's lock_timeout_ms */

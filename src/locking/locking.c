@@ -7,8 +7,9 @@
  *  L3  serializable: S on every record met, ghosts too, and GS on every gap crossed, to the end
  *  L4  every level: X from the first write of a row that has a record to the end; a new key is X-locked in precommit, and at
  *      serializable the gap it will be linked into has GS until then
- *  L5  a gap's GS protects only from the moment at which its record was seen to be the successor still (and the leaf that was
- *      read to be unchanged), looked at after the grant
+ *  L5  a gap's GS protects only once its record was seen to be the successor still, and the leaf that was read to be unchanged,
+ *      both after the grant; the looks are fenced off from the grant (vst_successor, vst_leaf_same), and so is the latch of
+ *      whoever links a key from its look at the gap word: one of the two sees the other
  *  L6  a declared read-only transaction reads at a registered snapshot and never meets a lock
  * Every lock is held before the cts is drawn and the reads are stable until then, so the serial order is that of the cts, as
  * in the other schemes, and validation has nothing to do.
@@ -26,8 +27,9 @@
 #include "lockmgr/lockmgr.h"
 
 static enum varve_isolation effective_level(enum varve_isolation asked, bool read_only) {
+    if (read_only) return asked < VARVE_SNAPSHOT ? VARVE_SNAPSHOT : asked; /* one snapshot, whatever was asked */
     if (asked == VARVE_READ_UNCOMMITTED) return VARVE_READ_COMMITTED;
-    return asked == VARVE_SNAPSHOT && !read_only ? VARVE_SERIALIZABLE : asked;
+    return asked == VARVE_SNAPSHOT ? VARVE_SERIALIZABLE : asked;
 }
 
 static int begin(struct vcc_txn *t) {
@@ -73,15 +75,6 @@ static int read_row(struct vcc_txn *t, const struct vcc_access *access, struct v
 
 /* --- gaps ----------------------------------------------------------------------------------------------------------- */
 
-/* GS on the gap into which `key` would be linked, with no record of that key about (L5). RETRY: look up again. */
-static int lock_absence(struct vcc_txn *t, struct vst_table *table, varve_slice key) {
-    struct vst_record *guard = vst_successor(table, key, false);
-    if (vb_equal(vst_record_key(guard), key)) return VCC_RETRY;
-    VB_TRY(vlm_acquire(t, guard, VLM_GS));
-    /* The second look is fenced off from the grant: whoever links latches, then sees the GS, or is seen here. */
-    return vst_successor(table, key, false) == guard ? VARVE_OK : VCC_RETRY;
-}
-
 /* The first record at or beyond the end of the gap that a step has crossed. */
 static struct vst_record *guard_of(const struct vcc_scan *scan, const struct vcc_step *step) {
     bool reverse = scan->direction == VST_REVERSE;
@@ -89,19 +82,37 @@ static struct vst_record *guard_of(const struct vcc_scan *scan, const struct vcc
     return reverse ? vst_successor(scan->table, VARVE_SLICE("", 0), false) : vst_sentinel(scan->table);
 }
 
-/* A forward step onto a record: the guard is in the leaf that was read, so the leaf's version answers for it. */
-static bool rests_on_guard(const struct vcc_scan *scan, const struct vcc_step *step) {
-    return scan->direction == VST_FORWARD && step->to_inclusive && step->to.data != NULL &&
-           vb_equal(vst_record_key(step->guard), step->to);
+/* L5, across leaves, after the grant of GS on the guard. The first look says that nothing lies between the later leaves' low
+ * ends and the guard, and so it stays. The second says that whoever had latched an earlier leaf, and had found a successor that is
+ * gone now, has linked nothing; whoever latches one later finds the guard. */
+static bool still_guards(const struct vcc_scan *scan, const struct vcc_step *step, const struct vst_record *guard) {
+    return guard_of(scan, step) == guard && guard_of(scan, step) == guard;
+}
+
+/* The leaf that was read holds the guard: its version answers for the whole gap. */
+static bool in_portion(const struct vst_portion *portion, const struct vst_record *guard) {
+    for (unsigned i = 0; i < portion->count; i++)
+        if (portion->records[i] == guard) return true;
+    return false;
+}
+
+/* GS on the gap into which `key` would be linked, no record of that key being about. RETRY: look up again. */
+static int lock_absence(struct vcc_txn *t, struct vst_table *table, varve_slice key) {
+    struct vcc_scan scan = {.table = table, .direction = VST_FORWARD, .from = key, .point = true};
+    struct vcc_step step = {.to = key, .to_inclusive = true};
+    struct vst_record *guard = guard_of(&scan, &step);
+    if (vb_equal(vst_record_key(guard), key)) return VCC_RETRY;
+    VB_TRY(vlm_acquire(t, guard, VLM_GS));
+    return still_guards(&scan, &step, guard) ? VARVE_OK : VCC_RETRY;
 }
 
 static int range(struct vcc_txn *t, struct vcc_scan *scan, const struct vcc_step *step) {
     if (t->read_only || t->level == VARVE_READ_COMMITTED) return VARVE_OK;
     if (scan->point) return lock_absence(t, scan->table, scan->from);
-    if (t->level != VARVE_SERIALIZABLE) return VARVE_OK;
+    if (t->level != VARVE_SERIALIZABLE) return VARVE_OK; /* L2 */
     VB_TRY(vlm_acquire(t, step->guard, VLM_GS));
-    if (!rests_on_guard(scan, step) && guard_of(scan, step) != step->guard) return VCC_RETRY;
-    return vst_leaf_same(step->portion->leaf, step->portion->olc) ? VARVE_OK : VCC_RETRY;
+    if (!in_portion(step->portion, step->guard) && !still_guards(scan, step, step->guard)) return VCC_RETRY;
+    return vst_leaf_same(step->portion->leaf, step->portion->olc) ? VARVE_OK : VCC_RETRY; /* K9 */
 }
 
 /* --- writing and the end ---------------------------------------------------------------------------------------------- */

@@ -140,17 +140,11 @@ static int lock_all(struct vcc_txn *t, struct plan *plan) {
     return VARVE_OK;
 }
 
-/* Invariant 3. */
-static void take_back(struct vcc_txn *t, struct vk_write *write) {
-    vst_remove_ghost(write->table, t->heap, write->record, vlm_me(t).bit);
-    if ((vb_load_acquire(&write->record->tid) & VST_FROZEN) == 0) vst_ghost_note(write->table, write->record);
-}
-
 static void release_one(struct vcc_txn *t, struct vk_write *write, bool committed) {
     struct vst_record *record = write->record;
     struct vlm_me me = vlm_me(t);
     if (write->new_ghost) {
-        if (!committed) take_back(t, write);
+        if (!committed) vst_remove_ghost(write->table, t->heap, record, me.bit); /* invariant 3 */
         vlm_drop(t->domain, &record->gap, me); /* what it inherited from its successor */
         if (!committed) write->record = NULL;
     }

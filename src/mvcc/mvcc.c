@@ -20,7 +20,7 @@
 #include "lockmgr/lockmgr.h"
 
 static enum varve_isolation effective_level(enum varve_isolation asked, bool read_only) {
-    (void)read_only;
+    if (read_only && asked < VARVE_SNAPSHOT) return VARVE_SNAPSHOT; /* M5: one snapshot, whatever was asked */
     return asked == VARVE_READ_UNCOMMITTED ? VARVE_READ_COMMITTED : asked;
 }
 

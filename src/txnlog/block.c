@@ -109,7 +109,8 @@ int vtl_segment_decode(struct vtl_segment *segment, const uint8_t in[VK_FILE_HEA
     *why = "the header of the segment contradicts itself";
     if (unit < VTL_UNIT_MIN || unit > VTL_UNIT_MAX || (unit & (unit - 1)) != 0) return VARVE_CORRUPT;
     if (segment->first_seq == 0 || segment->prev_seq != segment->first_seq - 1) return VARVE_CORRUPT;
-    if (segment->bytes < VK_FILE_HEADER_BYTES || (segment->bytes - VK_FILE_HEADER_BYTES) % unit != 0) return VARVE_CORRUPT;
+    if (segment->bytes < VK_FILE_HEADER_BYTES || (segment->bytes - VK_FILE_HEADER_BYTES) % unit != 0)
+        return VARVE_CORRUPT;
     if (segment->header.creation_cts > VTL_CTS_MAX || segment->generation == 0) return VARVE_CORRUPT;
     return VARVE_OK;
 }

@@ -1,15 +1,18 @@
 /* flush.c - cut by cts, gather, write, sync; and all that waits for it.
  *
- * Thread rule: any thread. A round is led by a committer that waits, vtl_sync, vtl_tick, vtl_note, or one that waits for room.
+ * Thread rule: any thread. A round is led by a committer that waits, vtl_sync, vtl_tick, vtl_note, or one that waits
+ * for room.
+ *
  * Invariants (L and S: txnlog.h, txnlog_int.h)
  *   1. C is loaded before any slot is looked at. C >= cts implies that the owner's PREP is visible (the clock is only
  *      changed by read-modify-writes), so a slot found IDLE has published all it will publish up to C.
  *   2. Records of a ring are in cts order, so what a cut takes from it is a prefix.
- *   3. A cut is written by one holder of `write` from its first block to its last; `written` and last_seq move at its end.
+ *   3. A cut is written by one holder of `write` from its first block to its last; `written` and last_seq move at its
+ *      end.
  *   4. Only a holder of `sync` calls file_sync on a segment in use and stores durable.
- * Source: cut by a global stamp instead of log sequence numbers per buffer, after Tu et al., Speedy Transactions in Multicore
- * In-Memory Databases, SOSP 2013, 4.10 (epochs); a cut here is a single cts, so that durability is a prefix of the serial
- * order. Leader and followers: DeWitt et al., SIGMOD 1984. The protocol was model checked.
+ * Source: cut by a global stamp instead of log sequence numbers per buffer, after Tu et al., Speedy Transactions in
+ * Multicore In-Memory Databases, SOSP 2013, 4.10 (epochs); a cut here is a single cts, so that durability is a prefix
+ * of the serial order. Leader and followers: DeWitt et al., SIGMOD 1984. The protocol was model checked.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -21,7 +24,7 @@ struct cut {
     uint64_t lo, hi;
     uint64_t payload; /* at most this many bytes */
     int64_t charges;
-    int64_t used;     /* units written */
+    int64_t used; /* units written */
 };
 
 /* L3: returns once the slot has nothing in flight with a cts up to hi. */
@@ -95,9 +98,14 @@ static void begin_block(struct emitter *e) {
 static void end_block(struct emitter *e, uint32_t more) {
     struct vtl_log *log = e->log;
     if (e->status != VARVE_OK) return;
-    struct vtl_block block = {.flags = e->part | more, .payload_bytes = (uint32_t)(e->fill - VTL_BLOCK_HEADER_BYTES),
-                              .seq = log->seq + 1, .cut_lo = e->cut->lo, .cut_hi = e->cut->hi, .prev_check = log->check,
-                              .durable_seq = vb_load_acquire(&log->synced_seq), .wall_ns = log->os->ops->wall_ns(log->os)};
+    struct vtl_block block = {.flags = e->part | more,
+                              .payload_bytes = (uint32_t)(e->fill - VTL_BLOCK_HEADER_BYTES),
+                              .seq = log->seq + 1,
+                              .cut_lo = e->cut->lo,
+                              .cut_hi = e->cut->hi,
+                              .prev_check = log->check,
+                              .durable_seq = vb_load_acquire(&log->synced_seq),
+                              .wall_ns = log->os->ops->wall_ns(log->os)};
     struct vos_error error = {0};
     size_t padded = 0;
     e->status = vtl_block_write(log, log->current, log->offset, log->block, &block, &padded, &error);
@@ -175,8 +183,8 @@ static bool may_cross(const struct vtl_log *log, const struct cut *cut) {
     return need > log->current->bytes - log->offset;
 }
 
-/* One round of `write`, which the caller holds. BUSY: it may have to go on in the next segment, for which the caller must
- * hold `sync` too; nothing was done. FAILED: poisoned. */
+/* One round of `write`, which the caller holds. BUSY: it may have to go on in the next segment, for which the caller
+ * must hold `sync` too; nothing was done. FAILED: poisoned. */
 static int cut_and_write(struct vtl_log *log, bool holds_sync) {
     if (!vtl_healthy(log)) return VARVE_FAILED;
     struct cut cut = {.lo = log->cut, .hi = vb_load_acquire(&log->domain->clock)};
@@ -196,8 +204,8 @@ static int cut_and_write(struct vtl_log *log, bool holds_sync) {
     return VARVE_OK;
 }
 
-static void wait_for_round(struct vtl_log *log, struct vtl_stage *stage, const struct vtl_ticket *ticket, uint64_t target,
-                           const struct vk_slot *slot) {
+static void wait_for_round(struct vtl_log *log, struct vtl_stage *stage, const struct vtl_ticket *ticket,
+                           uint64_t target, const struct vk_slot *slot) {
     const struct vk_hooks *hooks = &log->domain->hooks;
     if (slot != NULL && hooks->on_wait != NULL) {
         struct vk_wait_info info = {VK_WAIT_DURABLE, vb_load_relaxed(&slot->txn_id), slot->id, NULL, 0};
@@ -231,7 +239,9 @@ static int write_to(struct vtl_log *log, const struct vk_slot *slot, uint64_t ta
     }
 }
 
-int vtl_write_to(struct vtl_log *log, struct vk_slot *slot, uint64_t target) { return write_to(log, slot, target, false); }
+int vtl_write_to(struct vtl_log *log, struct vk_slot *slot, uint64_t target) {
+    return write_to(log, slot, target, false);
+}
 
 /* Group commit: the leader gives others group_wait_us to publish. */
 static void keep_company(struct vtl_log *log) {
@@ -247,8 +257,8 @@ static bool write_and_sync(struct vtl_log *log, const struct vk_slot *slot, uint
     uint64_t clock = vb_load_acquire(&log->domain->clock);
     if (write_to(log, slot, target > clock ? target : clock, true) != VARVE_OK) return false;
     uint64_t written = vb_load_acquire(&log->written);
-    uint64_t seq = vb_load_acquire(&log->last_seq); /* after written: at least what that covers, and all of it is written */
-    if (!vtl_healthy(log)) return false; /* L5: the sync before may have failed since the caller looked */
+    uint64_t seq = vb_load_acquire(&log->last_seq); /* after written: covers that, and is written itself */
+    if (!vtl_healthy(log)) return false;            /* L5: the sync before may have failed since the caller looked */
     vtl_stage_cover(&log->sync, written);
     if (seq > vb_load_relaxed(&log->synced_seq)) {
         struct vos_error error = {0};

@@ -1,10 +1,11 @@
 /* log.c - opening the log for writing, closing it, poison, figures.
  *
  * Thread rule: open and close are the only ones running; the rest may be called by any thread.
- * Opening never goes on in an old segment. The blocks that no sync is known to cover may be in the page cache only, so they are
- * copied, in new frames of a new generation, into a new segment that begins right behind the last block known to be synced.
- * The old segment then counts up to there (reader.c, 1), whatever lies behind. The rename that gives the new segment its
- * name is the one step that changes what the next recovery finds: before it nothing has happened, after it all has.
+ * Opening never goes on in an old segment. The blocks that no sync is known to cover may be in the page cache only,
+ * so they are copied, in new frames of a new generation, into a new segment that begins right behind the last block
+ * known to be synced. The old segment then counts up to there (reader.c, 1), whatever lies behind. The rename that
+ * gives the new segment its name is the one step that changes what the next recovery finds: before it nothing has
+ * happened, after it all has.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -12,18 +13,18 @@
 
 enum { BLOCK_UNITS = 256, BLOCK_BYTES_MOST = 1 << 20, BLOCK_UNITS_LEAST = 4 };
 
-/* --- the tail of the log that was recovered ---------------------------------------------------------------------------- */
+/* --- the tail of the log that was recovered ----------------------------------------------------------------------- */
 
 struct tail {
     struct vtl_scan *scan;
-    size_t home;              /* the segment that holds the last accepted block, or would hold the next */
-    uint64_t last_seq;        /* accepted */
-    uint64_t keep;            /* last block that stays where it is */
+    size_t home;       /* the segment that holds the last accepted block, or would hold the next */
+    uint64_t last_seq; /* accepted */
+    uint64_t keep;     /* last block that stays where it is */
     uint64_t keep_check, keep_cut;
-    uint64_t synced;          /* highest sequence that a block vouches for */
-    uint64_t bytes;           /* of the blocks to copy, in the log's unit */
-    size_t largest;           /* of them */
-    uint64_t check, cut;      /* after the last accepted block */
+    uint64_t synced;     /* highest sequence that a block vouches for */
+    uint64_t bytes;      /* of the blocks to copy, in the log's unit */
+    size_t largest;      /* of them */
+    uint64_t check, cut; /* after the last accepted block */
 };
 
 typedef int (*block_fn)(void *arg, struct tail *tail, struct vtl_block *block, const uint8_t *payload);
@@ -39,7 +40,8 @@ static int each_block(struct tail *tail, block_fn fn, void *arg) {
         struct vtl_block block;
         const uint8_t *payload;
         status = vtl_walk_next(&walk, &block, &payload);
-        if (status == VARVE_END) status = vtl_scan_corrupt(tail->scan, walk.file, walk.offset, "the log has changed since it was read");
+        if (status == VARVE_END)
+            status = vtl_scan_corrupt(tail->scan, walk.file, walk.offset, "the log has changed since it was read");
         if (status != VARVE_OK) break;
         if (block.seq > tail->keep) {
             status = fn(arg, tail, &block, payload);
@@ -76,7 +78,8 @@ static int measure_tail(struct vtl_log *log, struct tail *tail, const struct vtl
     uint64_t last_seq = recovered != NULL ? recovered->last_seq : 0;
     if (scan->count == 0 && last_seq == 0) return VARVE_OK;
     if (recovered == NULL || scan->count == 0 || scan->files[0]->first_seq > last_seq + 1) {
-        return vk_fail(detail, VARVE_CORRUPT, VARVE_REASON_NONE, "the log's segments are not those that were read before");
+        return vk_fail(detail, VARVE_CORRUPT, VARVE_REASON_NONE,
+                       "the log's segments are not those that were read before");
     }
     while (tail->home + 1 < scan->count && scan->files[tail->home + 1]->first_seq <= last_seq + 1) tail->home++;
     tail->last_seq = last_seq;
@@ -89,7 +92,12 @@ static int measure_tail(struct vtl_log *log, struct tail *tail, const struct vtl
     return each_block(tail, see_size, log);
 }
 
-struct copy { struct vtl_log *log; struct vtl_segment *segment; uint8_t *buffer; struct vos_error *error; };
+struct copy {
+    struct vtl_log *log;
+    struct vtl_segment *segment;
+    uint8_t *buffer;
+    struct vos_error *error;
+};
 
 static int copy_block(void *arg, struct tail *tail, struct vtl_block *block, const uint8_t *payload) {
     struct copy *copy = arg;
@@ -116,7 +124,7 @@ static int copy_tail(struct vtl_log *log, struct vtl_segment *segment, struct ta
     return status;
 }
 
-/* --- open ------------------------------------------------------------------------------------------------------------------ */
+/* --- open --------------------------------------------------------------------------------------------------------- */
 
 /* The new segment, with the tail in it, under its name. */
 static int begin_segment(struct vtl_log *log, struct tail *tail, struct vk_detail *detail) {
@@ -173,7 +181,10 @@ static void take_over(struct vtl_log *log, struct vtl_scan *scan) {
     scan->count = scan->replaced = 0;
 }
 
-struct leftovers { char names[64][VTL_NAME_BYTES]; size_t count; };
+struct leftovers {
+    char names[64][VTL_NAME_BYTES];
+    size_t count;
+};
 
 static int collect_leftover(void *arg, const char *name) {
     struct leftovers *left = arg;
@@ -227,7 +238,8 @@ static int allocate(struct vtl_log *log, struct vk_detail *detail) {
     log->block = vb_alloc(log->block_bytes);
     log->rings_bytes = (log->domain->slot_count + (size_t)1) * sizeof(*log->rings);
     log->rings = vb_alloc(log->rings_bytes);
-    if (log->block == NULL || log->rings == NULL) return vk_fail(detail, VARVE_NOMEM, VARVE_REASON_RESOURCE, "no memory");
+    if (log->block == NULL || log->rings == NULL)
+        return vk_fail(detail, VARVE_NOMEM, VARVE_REASON_RESOURCE, "no memory");
     return VARVE_OK;
 }
 
@@ -271,13 +283,17 @@ int vtl_open(const struct vtl_config *config, const struct vtl_recovered *recove
     return VARVE_OK;
 }
 
-/* --- close ----------------------------------------------------------------------------------------------------------------- */
+/* --- close -------------------------------------------------------------------------------------------------------- */
 
 /* An empty block behind all others: damage to any of them is then told from a torn tail. It needs no sync itself. */
 static void write_closing_block(struct vtl_log *log) {
     if (log->seq == 0 || log->current->bytes - log->offset < log->unit) return;
-    struct vtl_block block = {.flags = VTL_BLOCK_CLOSED, .seq = log->seq + 1, .cut_lo = log->cut, .cut_hi = log->cut,
-                              .durable_seq = log->synced_seq, .prev_check = log->check,
+    struct vtl_block block = {.flags = VTL_BLOCK_CLOSED,
+                              .seq = log->seq + 1,
+                              .cut_lo = log->cut,
+                              .cut_hi = log->cut,
+                              .durable_seq = log->synced_seq,
+                              .prev_check = log->check,
                               .wall_ns = log->os->ops->wall_ns(log->os)};
     struct vos_error error = {0};
     size_t padded;
@@ -312,7 +328,7 @@ int vtl_close(struct vtl_log *log, struct vk_detail *detail) {
     return status;
 }
 
-/* --- poison and figures ------------------------------------------------------------------------------------------------- */
+/* --- poison and figures ------------------------------------------------------------------------------------------- */
 
 bool vtl_poisoned(const struct vtl_log *log) { return !vtl_healthy(log); }
 
@@ -332,7 +348,9 @@ void vtl_poison_io(struct vtl_log *log, const struct vos_error *error) {
     vtl_poison(log, error->text[0] != '\0' ? error->text : "the log could not be written");
 }
 
-const char *vtl_poison_text(const struct vtl_log *log) { return vb_load_acquire(&log->poison) == 2 ? log->poison_text : ""; }
+const char *vtl_poison_text(const struct vtl_log *log) {
+    return vb_load_acquire(&log->poison) == 2 ? log->poison_text : "";
+}
 
 uint64_t vtl_next_seq(struct vtl_log *log) {
     if (vtl_is_memory(log)) return 1;
@@ -347,7 +365,9 @@ uint64_t vtl_next_seq(struct vtl_log *log) {
 
 void vtl_stats(const struct vtl_log *log, struct vtl_stats *stats) {
     uint64_t bytes = vb_load_relaxed(&log->stat_bytes);
-    *stats = (struct vtl_stats){.bytes = bytes, .blocks = vb_load_relaxed(&log->stat_blocks),
-                                .syncs = vb_load_relaxed(&log->stat_syncs), .segments = vb_load_relaxed(&log->stat_segments),
+    *stats = (struct vtl_stats){.bytes = bytes,
+                                .blocks = vb_load_relaxed(&log->stat_blocks),
+                                .syncs = vb_load_relaxed(&log->stat_syncs),
+                                .segments = vb_load_relaxed(&log->stat_segments),
                                 .live_bytes = log->open_bytes + bytes - vb_load_relaxed(&log->live_base)};
 }

@@ -1,12 +1,13 @@
 /* log_format.h - the bytes of the redo log, and nothing else.
  *
- * A segment `<16 hex digits of its file id>.log` is a file header (core/file_header.h, kind 5) and then blocks, each padded
- * with zeros to the unit of its file. A segment that is not in use yet is named `<16 hex digits>.new`.
+ * A segment `<16 hex digits of its file id>.log` is a file header (core/file_header.h, kind 5) and then blocks, each
+ * padded with zeros to the unit of its file. A segment that is not in use yet is named `<16 hex digits>.new`.
  * All integers are little-endian.
  *
  * | kind-specific bytes of the file header, from 160 | |
  * | 0 | 4 | generation | 4 | 4 | timeline | 8 | 8 | sequence of its first block |
- * | 16 | 8 | predecessor's last sequence | 24 | 8 | and that block's sum | 32 | 8 | manifest sequence | 40 | 8 | bytes of the file |
+ * | 16 | 8 | predecessor's last sequence | 24 | 8 | and that block's sum |
+ * | 32 | 8 | manifest sequence | 40 | 8 | bytes of the file |
  * The header's creation cts is the cut_lo of its first block.
  *
  * | block header | |

@@ -2,14 +2,14 @@
  *
  * Thread rule: one thread; nothing is written.
  * Invariants
- *   1. A segment counts up to the first sequence of the next one. One of an older generation that begins at or after the first
- *      sequence of a newer generation is replaced by that and does not count.
- *   2. Only the last segment may end early. The first block there that does not follow is a torn tail, unless a whole block
- *      behind it says that a sync had covered that sequence: then it is damage.
+ *   1. A segment counts up to the first sequence of the next one. One of an older generation that begins at or after
+ *      the first sequence of a newer generation is replaced by that and does not count.
+ *   2. Only the last segment may end early. The first block there that does not follow is a torn tail, unless a whole
+ *      block behind it says that a sync had covered that sequence: then it is damage.
  *   3. No allocation is larger than what the rest of the file could hold; the search behind a bad block sums at most
  *      SEARCH_FACTOR times the file.
- * Source of the distinction in 2: Alagappan et al., Protocol-Aware Recovery for Consensus-Based Storage, FAST 2018 (a crash
- * and a corruption cannot be told apart without a further identifier on disk); here that is durable_seq.
+ * Source of the distinction in 2: Alagappan et al., Protocol-Aware Recovery for Consensus-Based Storage, FAST 2018 (a
+ * crash and a corruption cannot be told apart without a further identifier on disk); here that is durable_seq.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -25,10 +25,11 @@ int vtl_scan_corrupt(const struct vtl_scan *scan, size_t file, uint64_t offset, 
 }
 
 static int fail_read(const struct vtl_scan *scan, int status, const struct vos_error *error) {
-    return vk_fail(scan->detail, status, VARVE_REASON_RESOURCE, "%s", status == VARVE_NOMEM ? "no memory" : error->text);
+    return vk_fail(scan->detail, status, VARVE_REASON_RESOURCE, "%s",
+                   status == VARVE_NOMEM ? "no memory" : error->text);
 }
 
-/* --- the segments of a directory ------------------------------------------------------------------------------------- */
+/* --- the segments of a directory ---------------------------------------------------------------------------------- */
 
 static int collect_name(void *arg, const char *name) {
     struct vtl_scan *scan = arg;
@@ -71,7 +72,8 @@ static int read_header(struct vtl_scan *scan, size_t at) {
         return vtl_scan_corrupt(scan, at, 0, "the segment belongs to another database");
     }
     if (found.header.file_id != file_id) return vtl_scan_corrupt(scan, at, 0, "the file has another's name");
-    if (size != found.bytes) return vtl_scan_corrupt(scan, at, size, "the file does not have the size it was made with");
+    if (size != found.bytes)
+        return vtl_scan_corrupt(scan, at, size, "the file does not have the size it was made with");
     *segment = found;
     if (segment->generation > scan->generation) scan->generation = segment->generation;
     return VARVE_OK;
@@ -141,13 +143,19 @@ void vtl_scan_close(struct vtl_scan *scan) {
     *scan = (struct vtl_scan){0};
 }
 
-/* --- block after block -------------------------------------------------------------------------------------------------- */
+/* --- block after block -------------------------------------------------------------------------------------------- */
 
 void vtl_walk_begin(struct vtl_walk *walk, struct vtl_scan *scan, size_t file) {
     const struct vtl_segment *segment = scan->files[file];
-    *walk = (struct vtl_walk){.scan = scan, .file = file, .offset = VK_FILE_HEADER_BYTES, .seq = segment->first_seq,
-                              .check = segment->prev_check, .cut_lo = segment->header.creation_cts, .fresh = true,
-                              .window_file = SIZE_MAX, .max_cts = segment->header.creation_cts};
+    *walk = (struct vtl_walk){.scan = scan,
+                              .file = file,
+                              .offset = VK_FILE_HEADER_BYTES,
+                              .seq = segment->first_seq,
+                              .check = segment->prev_check,
+                              .cut_lo = segment->header.creation_cts,
+                              .fresh = true,
+                              .window_file = SIZE_MAX,
+                              .max_cts = segment->header.creation_cts};
 }
 
 void vtl_walk_end(struct vtl_walk *walk) {
@@ -175,7 +183,8 @@ static int load(struct vtl_walk *walk, uint64_t offset, size_t size, uint8_t **b
     walk->window_file = SIZE_MAX;
     struct vos_error error = {0};
     size_t got = 0;
-    int status = walk->scan->config->domain->os->ops->file_read(segment->file, offset, walk->window, want, &got, &error);
+    int status =
+        walk->scan->config->domain->os->ops->file_read(segment->file, offset, walk->window, want, &got, &error);
     if (status != VARVE_OK) return fail_read(walk->scan, status, &error);
     if (got < want) return vtl_scan_corrupt(walk->scan, walk->file, offset + got, "the file has shrunk");
     walk->window_file = walk->file;
@@ -265,7 +274,8 @@ static int next_file(struct vtl_walk *walk) {
 }
 
 static bool looks_begun(const struct vtl_walk *walk, const uint8_t *bytes) {
-    return vb_get_u32(bytes + VTL_BLOCK_AT_MAGIC) == VTL_BLOCK_MAGIC && vb_get_u64(bytes + VTL_BLOCK_AT_SEQ) == walk->seq &&
+    return vb_get_u32(bytes + VTL_BLOCK_AT_MAGIC) == VTL_BLOCK_MAGIC &&
+           vb_get_u64(bytes + VTL_BLOCK_AT_SEQ) == walk->seq &&
            vb_get_u32(bytes + VTL_BLOCK_AT_GENERATION) == walk->scan->files[walk->file]->generation;
 }
 
@@ -285,7 +295,8 @@ int vtl_walk_next(struct vtl_walk *walk, struct vtl_block *block, const uint8_t 
     if (why != NULL) return vtl_scan_corrupt(scan, walk->file, walk->offset, why);
     walk->block_file = walk->file;
     walk->block_offset = walk->offset;
-    walk->offset += vtl_round_up(VTL_BLOCK_HEADER_BYTES + (uint64_t)block->payload_bytes, scan->files[walk->file]->header.unit_bytes);
+    walk->offset += vtl_round_up(VTL_BLOCK_HEADER_BYTES + (uint64_t)block->payload_bytes,
+                                 scan->files[walk->file]->header.unit_bytes);
     walk->seq++;
     walk->check = block->sum;
     walk->inside = (block->flags & VTL_BLOCK_MORE) != 0;

@@ -2,7 +2,8 @@
  *
  * Thread rule: one thread judges; the caller and its helpers apply, each its own cuts, in any order.
  * Invariants
- *   1. Nothing is applied before every block has been judged, and nothing is written at all: run twice, it gives the same.
+ *   1. Nothing is applied before every block has been judged, and nothing is written at all: run twice, it gives the
+ *      same.
  *   2. A cut counts whole or not at all: one that lacks its last block is cut off with the tail.
  *   3. What is applied is read again and must have the sum it was judged with.
  *
@@ -10,10 +11,19 @@
  */
 #include "txnlog/txnlog_int.h"
 
-struct entry { uint64_t offset, sum; uint32_t file, payload_bytes; };
-struct group { uint64_t cut_lo, cut_hi, bytes; size_t first, count; };
+struct entry {
+    uint64_t offset, sum;
+    uint32_t file, payload_bytes;
+};
+struct group {
+    uint64_t cut_lo, cut_hi, bytes;
+    size_t first, count;
+};
 
-struct vector { void *items; size_t count, capacity, size; };
+struct vector {
+    void *items;
+    size_t count, capacity, size;
+};
 
 struct job {
     struct vtl_scan scan;
@@ -22,9 +32,9 @@ struct job {
     vtl_apply_fn apply;
     void *arg;
     struct vk_detail *detail;
-    size_t next;            /* atomic: next group nobody has taken */
-    uint64_t transactions;  /* atomic */
-    int status;             /* atomic: the first failure; its thread fills the detail */
+    size_t next;           /* atomic: next group nobody has taken */
+    uint64_t transactions; /* atomic */
+    int status;            /* atomic: the first failure; its thread fills the detail */
 };
 
 struct worker {
@@ -52,12 +62,17 @@ static int no_memory(struct vk_detail *detail) {
     return vk_fail(detail, VARVE_NOMEM, VARVE_REASON_RESOURCE, "no memory to read the log");
 }
 
-/* --- judging ------------------------------------------------------------------------------------------------------------ */
+/* --- judging ------------------------------------------------------------------------------------------------------ */
 
 /* The cut that is being read. */
-struct chain { uint64_t seq, check; size_t entries; bool skip; };
+struct chain {
+    uint64_t seq, check;
+    size_t entries;
+    bool skip;
+};
 
-static int index_block(struct job *job, const struct vtl_walk *walk, const struct vtl_block *block, struct chain *chain) {
+static int index_block(struct job *job, const struct vtl_walk *walk, const struct vtl_block *block,
+                       struct chain *chain) {
     if ((block->flags & VTL_BLOCK_PART) == 0) {
         *chain = (struct chain){block->seq, block->prev_check, job->entries.count, false};
     }
@@ -70,7 +85,8 @@ static int index_block(struct job *job, const struct vtl_walk *walk, const struc
     struct group *group = append(&job->groups);
     if (group == NULL) return no_memory(job->detail);
     *group = (struct group){block->cut_lo, block->cut_hi, 0, chain->entries, job->entries.count - chain->entries};
-    for (size_t i = 0; i < group->count; i++) group->bytes += ((struct entry *)job->entries.items)[chain->entries + i].payload_bytes;
+    for (size_t i = 0; i < group->count; i++)
+        group->bytes += ((struct entry *)job->entries.items)[chain->entries + i].payload_bytes;
     return VARVE_OK;
 }
 
@@ -83,7 +99,8 @@ static int judge_all(struct job *job, size_t start, uint64_t first_log_seq, stru
     int status;
     while ((status = vtl_walk_next(&walk, &block, &payload)) == VARVE_OK) {
         if (chain.skip && (block.flags & VTL_BLOCK_PART) != 0 && block.seq >= first_log_seq) {
-            status = vtl_scan_corrupt(&job->scan, walk.block_file, walk.block_offset, "the first part of a cut is missing");
+            status =
+                vtl_scan_corrupt(&job->scan, walk.block_file, walk.block_offset, "the first part of a cut is missing");
             break;
         }
         status = index_block(job, &walk, &block, &chain);
@@ -96,7 +113,8 @@ static int judge_all(struct job *job, size_t start, uint64_t first_log_seq, stru
         out->max_cts = walk.max_cts;
         status = VARVE_OK;
         if (out->last_seq + 1 < first_log_seq) {
-            status = vtl_scan_corrupt(&job->scan, walk.file, walk.offset, "the log ends before the checkpoint it belongs to");
+            status = vtl_scan_corrupt(&job->scan, walk.file, walk.offset,
+                                      "the log ends before the checkpoint it belongs to");
         }
     }
     vtl_walk_end(&walk);
@@ -115,7 +133,7 @@ static int find_start(const struct vtl_scan *scan, uint64_t first_log_seq, size_
     return VARVE_OK;
 }
 
-/* --- applying ----------------------------------------------------------------------------------------------------------- */
+/* --- applying ----------------------------------------------------------------------------------------------------- */
 
 static void fail_job(struct job *job, int status, const struct vk_detail *detail) {
     int none = VARVE_OK;
@@ -139,7 +157,8 @@ static int read_block(struct worker *w, const struct entry *entry, struct vk_det
     VB_TRY(reserve_bytes(&w->block, &w->block_capacity, padded, detail));
     struct vos_error error = {0};
     size_t got = 0;
-    int status = w->job->scan.config->domain->os->ops->file_read(segment->file, entry->offset, w->block, padded, &got, &error);
+    int status =
+        w->job->scan.config->domain->os->ops->file_read(segment->file, entry->offset, w->block, padded, &got, &error);
     if (status != VARVE_OK) return vk_fail(detail, status, VARVE_REASON_RESOURCE, "%s", error.text);
     struct vtl_block block;
     bool same = got == padded && vtl_block_parse(w->block, padded, unit, &block) && block.sum == entry->sum &&
@@ -147,7 +166,8 @@ static int read_block(struct worker *w, const struct entry *entry, struct vk_det
                 vtl_block_sum_holds(w->block, &block, unit, vk_file_seed(&segment->header, entry->offset));
     struct vtl_scan scan = w->job->scan;
     scan.detail = detail;
-    return same ? VARVE_OK : vtl_scan_corrupt(&scan, entry->file, entry->offset, "the block has changed while it was read");
+    return same ? VARVE_OK
+                : vtl_scan_corrupt(&scan, entry->file, entry->offset, "the block has changed while it was read");
 }
 
 static int read_group(struct worker *w, const struct group *group, const uint8_t **payload, struct vk_detail *detail) {
@@ -210,7 +230,8 @@ static int apply_all(struct job *job, unsigned threads) {
     if (workers == NULL) return no_memory(job->detail);
     for (unsigned i = 0; i < threads; i++) workers[i] = (struct worker){.job = job, .index = i};
     for (unsigned i = 1; i < threads; i++) {
-        if (vos_thread_start(work, &workers[i], "varve-recover", &workers[i].thread) != VARVE_OK) workers[i].thread = NULL;
+        if (vos_thread_start(work, &workers[i], "varve-recover", &workers[i].thread) != VARVE_OK)
+            workers[i].thread = NULL;
     }
     work(&workers[0]);
     for (unsigned i = 1; i < threads; i++) {
@@ -231,8 +252,8 @@ static int run_job(struct job *job, uint64_t first_log_seq, unsigned threads, st
     return VARVE_OK;
 }
 
-int vtl_recover(const struct vtl_config *config, uint64_t cut, uint64_t first_log_seq, unsigned threads, vtl_apply_fn apply,
-                void *arg, struct vtl_recovered *recovered, struct vk_detail *detail) {
+int vtl_recover(const struct vtl_config *config, uint64_t cut, uint64_t first_log_seq, unsigned threads,
+                vtl_apply_fn apply, void *arg, struct vtl_recovered *recovered, struct vk_detail *detail) {
     struct vtl_recovered found = {0};
     int status = VARVE_OK;
     if (config->dir != NULL) {

@@ -1,7 +1,7 @@
 /* ring.c - one slot's redo buffer: reserve, publish, cancel; and the space of the log.
  *
- * Thread rule: a ring is used by the owner of its slot; the holder of `write` reads what is published and moves the tail.
- * Invariants
+ * Thread rule: a ring is used by the owner of its slot; the holder of `write` reads what is published and moves the
+ * tail. Invariants
  *   1. Bytes in [tail, head) belong to published transactions and are not touched by the owner.
  *   2. A record never wraps: a skip fills the end. A record is at most half a ring, so an empty ring always has room.
  *   3. The head moves only at publish: what is reserved lies above it.
@@ -190,7 +190,8 @@ int vtl_reserve(struct vtl_ring *ring, struct vk_write *const *writes, size_t co
     if (status == VARVE_FAILED) return vk_fail(detail, status, VARVE_REASON_FAILED, "%s", vtl_poison_text(log));
     if (status != VARVE_OK) {
         ring->pending = NULL;
-        return vk_fail(detail, status, VARVE_REASON_RESOURCE, "no memory for %llu bytes of redo", (unsigned long long)bytes);
+        return vk_fail(detail, status, VARVE_REASON_RESOURCE, "no memory for %llu bytes of redo",
+                       (unsigned long long)bytes);
     }
     int64_t charge = vtl_charge(log, bytes);
     status = vtl_space_take(log, charge, detail);

@@ -1,13 +1,13 @@
 /* segment.c - the files of the log: made ahead, zero-filled and synced; put to use; recycled or removed.
  *
- * Thread rule: `prepare` is held for everything that creates, recycles or removes a file; `list` for the two lists, without
- * I/O; a switch happens under `sync` and `write`.
+ * Thread rule: `prepare` is held for everything that creates, recycles or removes a file; `list` for the two lists,
+ * without I/O; a switch happens under `sync` and `write`.
  * Invariants
- *   1. A file named .log has a whole, synced header of its own: it gets that name after both, and the directory is synced
- *      before a block of it counts. So a .log with a bad header is damage, and a .new is nothing.
+ *   1. A file named .log has a whole, synced header of its own: it gets that name after both, and the directory is
+ *      synced before a block of it counts. So a .log with a bad header is damage, and a .new is nothing.
  *   2. The bytes behind the header were written and synced before space counts them: later writes allocate nothing.
- *   3. A recycled file is renamed, and the directory synced, before its header changes; its new id and salt are in every
- *      seed, so no block of its former life can match.
+ *   3. A recycled file is renamed, and the directory synced, before its header changes; its new id and salt are in
+ *      every seed, so no block of its former life can match.
  *   4. All blocks of the segment before are synced when a segment gets its name (S2).
  *
  * SPDX-License-Identifier: MIT
@@ -21,7 +21,7 @@ static int fail_world(struct vk_detail *detail, int status, const struct vos_err
     return vk_fail(detail, status, VARVE_REASON_RESOURCE, "%s", error->text);
 }
 
-/* --- making ---------------------------------------------------------------------------------------------------------- */
+/* --- making ------------------------------------------------------------------------------------------------------- */
 
 static int zero_fill(struct vtl_log *log, struct vos_file *file, uint64_t bytes, struct vos_error *error) {
     for (uint64_t at = 0; at < bytes; at += ZERO_BYTES) {
@@ -51,8 +51,10 @@ int vtl_segment_create(struct vtl_log *log, uint64_t bytes, struct vtl_segment *
     vtl_segment_name(name, made->header.file_id, ".new");
     int status;
     VB_TRY_GOTO(status, fill_identity(log, made), fail);
-    VB_TRY_GOTO(status, log->os->ops->file_open(log->config.dir, name, VOS_WRITE | VOS_CREATE, log->config.file_mode,
-                                                &made->file, error), fail);
+    VB_TRY_GOTO(status,
+                log->os->ops->file_open(log->config.dir, name, VOS_WRITE | VOS_CREATE, log->config.file_mode,
+                                        &made->file, error),
+                fail);
     status = zero_fill(log, made->file, made->bytes, error);
     if (status != VARVE_OK) {
         vtl_segment_discard(log, made);
@@ -111,13 +113,14 @@ void vtl_segment_ahead(struct vtl_log *log, unsigned quarters) {
     if (vb_load_relaxed(&log->spare_count) != 0 || !vtl_healthy(log)) return;
     uint64_t used = vb_load_relaxed(&log->offset) - VK_FILE_HEADER_BYTES;
     if (used * 4 < (vb_load_relaxed(&log->current_bytes) - VK_FILE_HEADER_BYTES) * quarters) return;
-    if (quarters > 2 && vb_load_relaxed(&log->prepare_refused) != 0) return; /* a full disk is not asked at every commit */
+    if (quarters > 2 && vb_load_relaxed(&log->prepare_refused) != 0)
+        return; /* a full disk is not asked at every commit */
     if (!vos_mutex_try(&log->prepare)) return;
     if (vb_load_relaxed(&log->spare_count) == 0) (void)vtl_segment_prepare(log, NULL);
     vos_mutex_unlock(&log->prepare);
 }
 
-/* --- use ---------------------------------------------------------------------------------------------------------------- */
+/* --- use ---------------------------------------------------------------------------------------------------------- */
 
 int vtl_segment_activate(struct vtl_log *log, struct vtl_segment *segment, struct vos_error *error) {
     const struct vos_ops *ops = log->os->ops;
@@ -197,7 +200,7 @@ int vtl_block_write(struct vtl_log *log, struct vtl_segment *segment, uint64_t o
     return log->os->ops->file_write(segment->file, offset, buffer, *padded, error);
 }
 
-/* --- truncation --------------------------------------------------------------------------------------------------------- */
+/* --- truncation --------------------------------------------------------------------------------------------------- */
 
 /* Takes the oldest segment off the list if all its blocks are below first_log_seq. */
 static struct vtl_segment *pop_dead(struct vtl_log *log, uint64_t first_log_seq) {
@@ -247,7 +250,8 @@ static void adopt(struct vtl_log *log, struct vtl_segment *kept) {
         char name[VTL_NAME_BYTES];
         vtl_segment_name(name, segment->header.file_id, ".new");
         int status = fill_identity(log, segment);
-        if (status == VARVE_OK) status = log->os->ops->file_open(log->config.dir, name, VOS_WRITE, 0, &segment->file, NULL);
+        if (status == VARVE_OK)
+            status = log->os->ops->file_open(log->config.dir, name, VOS_WRITE, 0, &segment->file, NULL);
         if (status != VARVE_OK) {
             vtl_segment_discard(log, segment);
             continue;

@@ -3,12 +3,12 @@
  * Thread rule: any thread.
  * Invariants
  *   1. Both words change at every release, after the outcome was stored and the stage is free, and at poisoning.
- *   2. Whoever a round covers is woken by its end. If anybody is left, one of them is woken too and finds the stage free,
- *      or held by somebody whose end will wake the rest.
- *   3. A waiter that was woken to hold the next round does so, unless what it waits for has come meanwhile: then a later
- *      round has ended and has woken the rest.
- * Source: leader and followers as in group commit (DeWitt et al., Implementation Techniques for Main Memory Database Systems,
- * SIGMOD 1984, 5); two alternating words so that the end of a round does not wake those of the next.
+ *   2. Whoever a round covers is woken by its end. If anybody is left, one of them is woken too and finds the stage
+ *      free, or held by somebody whose end will wake the rest.
+ *   3. A waiter that was woken to hold the next round does so, unless what it waits for has come meanwhile: then a
+ *      later round has ended and has woken the rest.
+ * Source: leader and followers as in group commit (DeWitt et al., Implementation Techniques for Main Memory Database
+ * Systems, SIGMOD 1984, 5); two alternating words so that the end of a round does not wake those of the next.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -25,7 +25,8 @@ void vtl_stage_cover(struct vtl_stage *stage, uint64_t cts) {
     vb_store_release(&stage->cut, cts << 1 | (~before & 1));
 }
 
-/* The sleeper counts itself before the kernel compares the word; the waker changes the word before it looks at the count. */
+/* The sleeper counts itself before the kernel compares the word; the waker changes the word before it looks at the
+ * count. */
 static void bump(struct vtl_stage *stage, unsigned which, unsigned wake) {
     vb_add_acq_rel(&stage->word[which], 1);
     vb_fence_seq_cst();

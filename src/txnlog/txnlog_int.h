@@ -2,13 +2,14 @@
  *
  * Two stages, each with one holder at a time: `write` (cut, gather, write) and `sync` (sync of the current segment, and
  * the switch to the next). Lock order: sync, write; prepare, list. Never the other way round.
- *  S1  space + charges == free units, and space >= 0. A charge is what a reserved transaction would need in blocks of its
- *      own; free is what is left of the current segment plus, for each spare one, its units but one. A flush gathers
- *      transactions, which needs no more than their charges together; where a cut crosses into a spare segment it needs one
- *      block header more, and that is the unit held back. Hence a write after reserve never lacks space (L1).
+ *  S1  space + charges == free units, and space >= 0. A charge is what a reserved transaction would need in blocks of
+ *      its own; free is what is left of the current segment plus, for each spare one, its units but one. A flush
+ *      gathers transactions, which needs no more than their charges together; where a cut crosses into a spare
+ *      segment it needs one block header more, and that is the unit held back. Hence a write after reserve never
+ *      lacks space (L1).
  *  S2  every block of a segment is synced before the next segment is named .log: only the last segment can be torn
- *  S3  current, its offset and the sequence change only under `write`; the switch also holds `sync`, so the file does not
- *      change under a sync
+ *  S3  current, its offset and the sequence change only under `write`; the switch also holds `sync`, so the file does
+ *      not change under a sync
  *  S4  a ring's tail, and its space, are given back before `written` covers them; both after the write returned
  *
  * SPDX-License-Identifier: MIT
@@ -23,15 +24,15 @@
 #include "txnlog/log_format.h"
 #include "txnlog/txnlog.h"
 
-/* --- blocks and transactions (block.c, encode.c) -------------------------------------------------------------------- */
+/* --- blocks and transactions (block.c, encode.c) ------------------------------------------------------------------ */
 
 struct vtl_block {
     uint32_t flags, payload_bytes, generation, timeline;
     uint64_t seq, cut_lo, cut_hi, durable_seq, prev_check, wall_ns, sum;
 };
 static inline uint64_t vtl_round_up(uint64_t bytes, uint64_t unit) { return (bytes + unit - 1) / unit * unit; }
-/* The payload lies in buffer at VTL_BLOCK_HEADER_BYTES; writes the header and the padding, and sets block->sum. Returns the
- * padded bytes. */
+/* The payload lies in buffer at VTL_BLOCK_HEADER_BYTES; writes the header and the padding, and sets block->sum.
+ * Returns the padded bytes. */
 size_t vtl_block_seal(uint8_t *buffer, struct vtl_block *block, uint32_t unit, uint64_t seed);
 /* Reads a header; false unless it could be one of ours with at most `room` bytes up to the end of its file. */
 bool vtl_block_parse(const uint8_t *header, uint64_t room, uint32_t unit, struct vtl_block *block);
@@ -46,15 +47,15 @@ uint8_t *vtl_op_put(uint8_t *out, const struct vtl_op *op);
 /* Next transaction of a payload, its operations checked: OK, END or CORRUPT. */
 int vtl_payload_next(struct vb_reader *payload, uint64_t cut_lo, uint64_t cut_hi, struct vtl_txn *txn);
 
-/* --- segments --------------------------------------------------------------------------------------------------------- */
+/* --- segments ----------------------------------------------------------------------------------------------------- */
 
 struct vtl_segment {
     struct vtl_segment *next;
-    struct vos_file *file;    /* open while spare or current */
+    struct vos_file *file; /* open while spare or current */
     struct vk_file_header header;
     uint32_t generation, timeline;
     uint64_t first_seq, prev_seq, prev_check, manifest_sequence;
-    uint64_t bytes;           /* of the file */
+    uint64_t bytes; /* of the file */
 };
 void vtl_segment_name(char name[VTL_NAME_BYTES], uint64_t file_id, const char *suffix);
 /* False unless name is 16 lower-case hexadecimal digits and the suffix. */
@@ -62,10 +63,10 @@ bool vtl_segment_parse_name(const char *name, const char *suffix, uint64_t *file
 void vtl_segment_encode(struct vtl_segment *segment, uint8_t out[VK_FILE_HEADER_BYTES]);
 int vtl_segment_decode(struct vtl_segment *segment, const uint8_t in[VK_FILE_HEADER_BYTES], const char **why);
 
-/* --- rings -------------------------------------------------------------------------------------------------------------- */
+/* --- rings -------------------------------------------------------------------------------------------------------- */
 
-struct vtl_record {           /* in a ring, 8-byte aligned; the encoded operations follow unless they lie outside */
-    uint64_t span;            /* bytes up to the next record; with VTL_RECORD_SKIP only this field is there */
+struct vtl_record { /* in a ring, 8-byte aligned; the encoded operations follow unless they lie outside */
+    uint64_t span;  /* bytes up to the next record; with VTL_RECORD_SKIP only this field is there */
     uint64_t cts;
     uint64_t bytes;
     uint32_t ops, charge;
@@ -73,9 +74,9 @@ struct vtl_record {           /* in a ring, 8-byte aligned; the encoded operatio
 };
 #define VTL_RECORD_SKIP (UINT64_C(1) << 63)
 
-struct vtl_outside {          /* redo of a transaction too large for the ring; freed by the ring's owner */
+struct vtl_outside { /* redo of a transaction too large for the ring; freed by the ring's owner */
     struct vtl_outside *next;
-    uint64_t position;        /* of its record; free once the tail has passed it */
+    uint64_t position; /* of its record; free once the tail has passed it */
     size_t size;
     uint8_t bytes[];
 };
@@ -83,50 +84,53 @@ struct vtl_outside {          /* redo of a transaction too large for the ring; f
 struct vtl_ring {
     /* owner-written */
     vb_aligned_line uint64_t head; /* end of the published records; stored release, after their bytes */
-    uint64_t published;       /* cts of the last published transaction; stored release, after head */
-    struct vtl_record *pending; /* reserved, not published */
+    uint64_t published;            /* cts of the last published transaction; stored release, after head */
+    struct vtl_record *pending;    /* reserved, not published */
     uint64_t pending_end;
     struct vtl_outside *outside;
-    struct vtl_log *log;      /* NULL once the log is closed */
+    struct vtl_log *log; /* NULL once the log is closed */
     struct vb_heap *heap;
     uint8_t *bytes;
-    uint64_t size;            /* a power of two */
+    uint64_t size; /* a power of two */
     unsigned slot_id;
     /* written by the holder of `write` */
     vb_aligned_line uint64_t tail; /* everything below is written; stored release */
-    uint64_t take;            /* up to where the cut in progress takes */
+    uint64_t take;                 /* up to where the cut in progress takes */
 };
 
 void vtl_ring_reclaim(struct vtl_ring *ring); /* owner: frees redo outside the ring that is written */
 
-/* --- stages (stage.c) --------------------------------------------------------------------------------------------------- */
+/* --- stages (stage.c) --------------------------------------------------------------------------------------------- */
 
-/* A stage that one thread at a time holds and others wait for. Its rounds alternate between two words, so that the end of a
- * round wakes those it covers, and only one of those it does not: that one holds the next round.
- * A waiter loads both words, then the cut, then looks whether it is done, then tries to hold, then sleeps: on the word of the
- * round that covers it, else on the other. A cut that is one round old sends it to the right word or to one that is woken
- * sooner; with an older one the word has changed. */
+/* A stage that one thread at a time holds and others wait for. Its rounds alternate between two words, so that the
+ * end of a round wakes those it covers, and only one of those it does not: that one holds the next round.
+ * A waiter loads both words, then the cut, then looks whether it is done, then tries to hold, then sleeps: on the
+ * word of the round that covers it, else on the other. A cut that is one round old sends it to the right word or to
+ * one that is woken sooner; with an older one the word has changed. */
 struct vtl_stage {
     vb_aligned_line uint32_t held;
     uint32_t word[2], sleepers[2];
-    uint64_t cut;             /* highest cts that the running (or last) round covers << 1 | its word */
+    uint64_t cut; /* highest cts that the running (or last) round covers << 1 | its word */
 };
-struct vtl_ticket { uint32_t word[2]; uint64_t cut; };
+struct vtl_ticket {
+    uint32_t word[2];
+    uint64_t cut;
+};
 void vtl_stage_look(struct vtl_stage *stage, struct vtl_ticket *ticket);
 static inline bool vtl_stage_try(struct vtl_stage *stage) {
     uint32_t free_word = 0;
     return vb_load_relaxed(&stage->held) == 0 && vb_cas(&stage->held, &free_word, 1);
 }
-void vtl_stage_cover(struct vtl_stage *stage, uint64_t cts);     /* holder: this round covers every cts up to here */
+void vtl_stage_cover(struct vtl_stage *stage, uint64_t cts);      /* holder: this round covers every cts up to here */
 void vtl_stage_release(struct vtl_stage *stage, bool round_done); /* not done: wakes everybody */
 void vtl_stage_wake_all(struct vtl_stage *stage);
 /* Sleeps as a waiter for `target` with this ticket. */
 void vtl_stage_sleep(struct vtl_stage *stage, const struct vtl_ticket *ticket, uint64_t target);
 void vtl_stage_lock(struct vtl_stage *stage);
 
-/* --- the log ------------------------------------------------------------------------------------------------------------- */
+/* --- the log ------------------------------------------------------------------------------------------------------ */
 
-struct vtl_note_record {      /* a transaction without a slot, for the next cut */
+struct vtl_note_record { /* a transaction without a slot, for the next cut */
     uint64_t cts;
     const uint8_t *bytes;
     uint64_t size;
@@ -138,43 +142,43 @@ struct vtl_log {
     struct vtl_config config;
     struct vk_domain *domain;
     struct vos *os;
-    void *allocation;         /* what this lies in, aligned to a cache line */
+    void *allocation; /* what this lies in, aligned to a cache line */
     uint32_t unit;
     uint32_t generation;
-    size_t block_bytes;       /* largest block, a multiple of the unit */
+    size_t block_bytes; /* largest block, a multiple of the unit */
     size_t rings_bytes;
-    struct vtl_ring **rings;  /* [slot_count + 1], by slot id */
-    uint8_t *block;           /* [block_bytes]: the block being filled, under `write` */
+    struct vtl_ring **rings; /* [slot_count + 1], by slot id */
+    uint8_t *block;          /* [block_bytes]: the block being filled, under `write` */
 
     struct vtl_stage write, sync;
-    vb_aligned_line int64_t space;     /* units that may still be charged, S1 */
-    uint32_t rings_high;               /* highest slot id that ever had a ring */
-    vb_aligned_line uint64_t written;  /* every cts up to here is written */
-    uint64_t last_seq;                 /* last block of the last whole cut that is written */
-    uint64_t synced_seq;               /* last block that a completed sync covers; under `sync` */
-    uint32_t poison;                   /* 0 healthy, 1 text being written, 2 text there */
+    vb_aligned_line int64_t space;    /* units that may still be charged, S1 */
+    uint32_t rings_high;              /* highest slot id that ever had a ring */
+    vb_aligned_line uint64_t written; /* every cts up to here is written */
+    uint64_t last_seq;                /* last block of the last whole cut that is written */
+    uint64_t synced_seq;              /* last block that a completed sync covers; under `sync` */
+    uint32_t poison;                  /* 0 healthy, 1 text being written, 2 text there */
     char poison_text[256];
 
     /* under `write` */
-    vb_aligned_line uint64_t seq;      /* last block written, unfinished cuts included */
-    uint64_t check;                    /* its sum */
-    uint64_t cut;                      /* cut_hi of the last block of a whole cut */
-    uint64_t offset;                   /* end of the blocks in the current segment; read by others for a guess */
-    uint64_t current_bytes;            /* its size; the same */
+    vb_aligned_line uint64_t seq; /* last block written, unfinished cuts included */
+    uint64_t check;               /* its sum */
+    uint64_t cut;                 /* cut_hi of the last block of a whole cut */
+    uint64_t offset;              /* end of the blocks in the current segment; read by others for a guess */
+    uint64_t current_bytes;       /* its size; the same */
     const struct vtl_note_record *note;
     struct vtl_segment *current;
 
-    struct vos_mutex prepare;          /* makes, recycles and removes segment files */
-    struct vos_mutex list;             /* the two lists below; held for no I/O */
-    struct vtl_segment *live;          /* oldest to current */
-    struct vtl_segment *spares;        /* ready for use */
-    uint64_t next_bytes;               /* of the next new segment; under prepare */
-    uint32_t spare_count;              /* atomic */
-    uint32_t prepare_refused;          /* atomic: the disk was full when a leader prepared ahead */
+    struct vos_mutex prepare;   /* makes, recycles and removes segment files */
+    struct vos_mutex list;      /* the two lists below; held for no I/O */
+    struct vtl_segment *live;   /* oldest to current */
+    struct vtl_segment *spares; /* ready for use */
+    uint64_t next_bytes;        /* of the next new segment; under prepare */
+    uint32_t spare_count;       /* atomic */
+    uint32_t prepare_refused;   /* atomic: the disk was full when a leader prepared ahead */
 
     uint64_t stat_bytes, stat_blocks, stat_syncs, stat_segments, live_base; /* atomic */
-    uint64_t open_bytes;               /* of the live segments found at open; constant */
-    uint64_t mark_seq, mark_bytes;     /* what vtl_next_seq last told; under list */
+    uint64_t open_bytes;           /* of the live segments found at open; constant */
+    uint64_t mark_seq, mark_bytes; /* what vtl_next_seq last told; under list */
 };
 
 int64_t vtl_charge(const struct vtl_log *log, uint64_t bytes); /* units of a transaction in blocks of its own */
@@ -204,34 +208,34 @@ void vtl_segments_free(struct vtl_log *log);
 int vtl_block_write(struct vtl_log *log, struct vtl_segment *segment, uint64_t offset, uint8_t *buffer,
                     struct vtl_block *block, size_t *padded, struct vos_error *error);
 
-/* --- reading (reader.c) -------------------------------------------------------------------------------------------------- */
+/* --- reading (reader.c) ------------------------------------------------------------------------------------------- */
 
-struct vtl_scan {             /* the segments of a directory in sequence order; those that others replace come last */
+struct vtl_scan { /* the segments of a directory in sequence order; those that others replace come last */
     const struct vtl_config *config;
     struct vtl_segment **files;
-    size_t count;             /* in use */
-    size_t replaced;          /* files[count .. count + replaced) */
+    size_t count;    /* in use */
+    size_t replaced; /* files[count .. count + replaced) */
     size_t capacity;
-    uint32_t generation;      /* highest */
+    uint32_t generation; /* highest */
     struct vk_detail *detail;
 };
 int vtl_scan_open(struct vtl_scan *scan, const struct vtl_config *config, struct vk_detail *detail);
 void vtl_scan_close(struct vtl_scan *scan);
 int vtl_scan_corrupt(const struct vtl_scan *scan, size_t file, uint64_t offset, const char *why);
 
-struct vtl_walk {             /* block by block */
+struct vtl_walk { /* block by block */
     struct vtl_scan *scan;
     size_t file;
-    uint64_t offset;          /* of the next block */
+    uint64_t offset;             /* of the next block */
     uint64_t seq, check, cut_lo; /* what the next block must carry */
-    uint64_t chain_hi;        /* cut_hi of the cut that goes on */
-    bool inside;              /* the next block goes on with a cut */
-    bool fresh;               /* nothing read yet: the first block may be the middle of a cut */
-    bool torn;                /* after END: something was cut off */
-    uint64_t max_cts;         /* highest cut_hi met, cut off blocks included */
-    uint64_t block_offset;    /* of the block just returned */
+    uint64_t chain_hi;           /* cut_hi of the cut that goes on */
+    bool inside;                 /* the next block goes on with a cut */
+    bool fresh;                  /* nothing read yet: the first block may be the middle of a cut */
+    bool torn;                   /* after END: something was cut off */
+    uint64_t max_cts;            /* highest cut_hi met, cut off blocks included */
+    uint64_t block_offset;       /* of the block just returned */
     size_t block_file;
-    uint8_t *window;          /* bytes of the file from window_at */
+    uint8_t *window; /* bytes of the file from window_at */
     size_t window_capacity, window_bytes;
     uint64_t window_at;
     size_t window_file;

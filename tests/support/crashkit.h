@@ -60,6 +60,7 @@ struct ck_run {
     unsigned mode;          /* of ck_modes */
     bool full_allowed;      /* FULL is an answer */
     bool io_allowed;        /* so are IO, FAILED and UNKNOWN_OUTCOME; always true once the power is off */
+    bool lied;              /* the device says that it has done what it has not: any refusal is good */
     bool failed;            /* the database has failed */
     bool unknown;           /* the last commit counted has no known outcome */
     unsigned full_count, failed_count; /* answers of that kind */

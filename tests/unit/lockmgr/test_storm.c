@@ -175,7 +175,7 @@ static void storm_run(enum vcc_deadlock policy, unsigned threads, unsigned reade
     printf("policy %d: %llu done, %llu aborts, %llu sleeps, most tries %llu\n", (int)policy, (unsigned long long)s.done,
            (unsigned long long)s.aborts, (unsigned long long)s.lx.lock_waits, (unsigned long long)s.most_tries);
     assert_int_equal(s.done, rounds * threads);
-    if (upgrades_only) assert_int_equal(s.guarded[0], rounds * threads);
+    if (upgrades_only) assert_true(s.guarded[0] >= rounds * threads); /* more: some hear of a wound after their grant */
     storm_close(&s);
 }
 

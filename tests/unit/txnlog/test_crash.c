@@ -1,7 +1,7 @@
 /* A power cut after every operation on the disk, with everything that may survive it, and again while recovering.
  *
- * What comes back must be a prefix of the commit order with all that was hardened in it; opening must work without help,
- * and what the next life commits must come back together with it.
+ * What comes back must be a prefix of the commit order with all that was hardened in it; opening must work without
+ * help, and what the next life commits must come back together with it.
  * VARVE_TEST_CASES bounds the choices tried per cut and policy (default 24, 0 = all).
  * SPDX-License-Identifier: MIT
  */
@@ -17,7 +17,7 @@ static unsigned choices_most(void) {
 
 /* The workload: all modes mixed, transactions of several segments, aborts, checkpoints. Stops at the first failure. */
 static int run_workload(struct fx *f, unsigned commits) {
-    static const enum varve_sync_mode modes[] = {VARVE_SYNC_NONE, VARVE_SYNC_GROUP, VARVE_SYNC_WRITE, VARVE_SYNC_NONE,
+    static const enum varve_sync_mode modes[] = {VARVE_SYNC_NONE, VARVE_SYNC_GROUP, VARVE_SYNC_WRITE,   VARVE_SYNC_NONE,
                                                  VARVE_SYNC_SYNC, VARVE_SYNC_WRITE, VARVE_SYNC_INTERVAL};
     for (unsigned i = 0; i < commits; i++) {
         VB_TRY(fx_commit(f, 1 + i % FX_SLOTS, modes[i % 7]));
@@ -28,9 +28,11 @@ static int run_workload(struct fx *f, unsigned commits) {
     return VARVE_OK;
 }
 
-static void describe(const char *what, const char *why, uint64_t cut, unsigned policy, unsigned choice, struct sim_disk *disk) {
+static void describe(const char *what, const char *why, uint64_t cut, unsigned policy, unsigned choice,
+                     struct sim_disk *disk) {
     sim_trace(disk, stderr);
-    fail_msg("%s: %s (cut after %llu, policy %u, choice %u): %s", what, why, (unsigned long long)cut, policy, choice, fx.detail.text);
+    fail_msg("%s: %s (cut after %llu, policy %u, choice %u): %s", what, why, (unsigned long long)cut, policy, choice,
+             fx.detail.text);
 }
 
 /* One state of the disk after a cut: recovers, goes on, and recovers that. */
@@ -48,13 +50,15 @@ static void check_image(struct sim_disk *image, uint64_t cut, unsigned policy, u
     if (fx_open_dir(&fx) != VARVE_OK) fail();
     if (fx_recover(&fx, 1) != VARVE_OK) describe("second recovery", "fails", cut, policy, choice, image);
     for (uint64_t id = 1; id <= model.count; id++) {
-        if (model.txns[id].cts > model.cut && !model.txns[id].recovered) describe("second recovery", "lost", cut, policy, choice, image);
+        if (model.txns[id].cts > model.cut && !model.txns[id].recovered)
+            describe("second recovery", "lost", cut, policy, choice, image);
     }
     fx_close(&fx);
     sim_free(again);
 }
 
-static void for_each_image(struct sim_disk *disk, uint64_t cut, void (*check)(struct sim_disk *, uint64_t, unsigned, unsigned)) {
+static void for_each_image(struct sim_disk *disk, uint64_t cut,
+                           void (*check)(struct sim_disk *, uint64_t, unsigned, unsigned)) {
     unsigned most = choices_most();
     for (unsigned policy = 0; policy < SIM_POLICIES; policy++) {
         unsigned choices = sim_choices(disk, policy);
@@ -68,7 +72,8 @@ static void for_each_image(struct sim_disk *disk, uint64_t cut, void (*check)(st
     }
 }
 
-/* Runs the workload with the power cut after operation `cut`; `before` is what the model knows then. False: it ran through. */
+/* Runs the workload with the power cut after operation `cut`; `before` is what the model knows then. False: it ran
+ * through. */
 static bool run_until(struct sim_disk *disk, uint64_t cut, unsigned commits) {
     memset(&model, 0, sizeof(model));
     sim_crash_after(disk, cut);
@@ -117,7 +122,8 @@ static void check_recovery_cuts(struct sim_disk *image, uint64_t cut, unsigned p
                 model = at_image;
                 fx_init(&fx, &model, sim_os(next), &FX_LIMITS);
                 assert_int_equal(fx_open_dir(&fx), VARVE_OK);
-                if (fx_recover(&fx, 1) != VARVE_OK) describe("recovery after a cut in recovery", "fails", cut, policy, choice, next);
+                if (fx_recover(&fx, 1) != VARVE_OK)
+                    describe("recovery after a cut in recovery", "fails", cut, policy, choice, next);
                 for (uint64_t id = 1; id <= model.count; id++) {
                     if (model.txns[id].recovered != first.txns[id].recovered) {
                         describe("recovery after a cut in recovery", "differs", cut, p, c, next);

@@ -8,7 +8,11 @@ enum { FILES_MOST = 32 };
 static struct fx_model model;
 static struct fx fx;
 
-struct files { char paths[FILES_MOST][64]; uint64_t sizes[FILES_MOST]; unsigned count; };
+struct files {
+    char paths[FILES_MOST][64];
+    uint64_t sizes[FILES_MOST];
+    unsigned count;
+};
 
 static int add_file(void *arg, const char *path, uint64_t size) {
     struct files *files = arg;
@@ -28,7 +32,8 @@ static struct sim_disk *make_log(unsigned commits, bool closed, struct files *fi
     memset(&model, 0, sizeof(model));
     struct sim_disk *disk = sim_create(1), *image = NULL;
     fx_start(&fx, &model, sim_os(disk), &limits);
-    for (unsigned i = 0; i < commits; i++) assert_int_equal(fx_commit(&fx, 1 + i % FX_SLOTS, VARVE_SYNC_SYNC), VARVE_OK);
+    for (unsigned i = 0; i < commits; i++)
+        assert_int_equal(fx_commit(&fx, 1 + i % FX_SLOTS, VARVE_SYNC_SYNC), VARVE_OK);
     if (!closed) image = sim_reboot(disk, SIM_ALL, 0, 1);
     assert_int_equal(fx_close(&fx), VARVE_OK);
     if (!closed) {
@@ -69,7 +74,8 @@ static void a_flip_is_told_after_an_orderly_close(void **state) {
         for (uint64_t at = 0; at < files.sizes[f]; at++) {
             assert_true(sim_flip(disk, files.paths[f], at, (unsigned)(at * 5 + f) % 8));
             int64_t got = recover_count(disk);
-            if (got != VARVE_CORRUPT && got != 26) fail_msg("flip in %s at %u: %d", files.paths[f], (unsigned)at, (int)got);
+            if (got != VARVE_CORRUPT && got != 26)
+                fail_msg("flip in %s at %u: %d", files.paths[f], (unsigned)at, (int)got);
             got == 26 ? harmless++ : told++;
             assert_true(sim_flip(disk, files.paths[f], at, (unsigned)(at * 5 + f) % 8));
         }
@@ -88,7 +94,8 @@ static void a_flip_after_a_cut_costs_the_last_block_at_most(void **state) {
         for (uint64_t at = 0; at < files.sizes[f]; at++) {
             assert_true(sim_flip(disk, files.paths[f], at, (unsigned)at % 8));
             int64_t got = recover_count(disk);
-            if (got != VARVE_CORRUPT && got < 19) fail_msg("flip in %s at %u: %d", files.paths[f], (unsigned)at, (int)got);
+            if (got != VARVE_CORRUPT && got < 19)
+                fail_msg("flip in %s at %u: %d", files.paths[f], (unsigned)at, (int)got);
             assert_true(sim_flip(disk, files.paths[f], at, (unsigned)at % 8));
         }
     }
@@ -201,7 +208,8 @@ static int ignore(void *arg, unsigned thread, const struct vtl_txn *txn) {
     return status == VARVE_END ? VARVE_OK : status;
 }
 
-/* A copy of the database has gone another way: its segments fit by name, identity and numbers, but not by what they follow. */
+/* A copy of the database has gone another way: its segments fit by name, identity and numbers, but not by what they
+ * follow. */
 static void a_segment_of_a_diverged_copy_is_told(void **state) {
     (void)state;
     struct files files;
@@ -265,7 +273,8 @@ static void a_block_of_a_diverged_copy_is_told(void **state) {
         memset(&files, 0, sizeof(files));
         sim_list(disks[d], add_file, &files);
     }
-    assert_true(sim_peek(disks[0], files.paths[0], at, block, 512) && sim_peek(disks[1], files.paths[0], at, other, 512));
+    assert_true(sim_peek(disks[0], files.paths[0], at, block, 512) &&
+                sim_peek(disks[1], files.paths[0], at, other, 512));
     assert_memory_equal(block + VTL_BLOCK_HEADER_BYTES, other + VTL_BLOCK_HEADER_BYTES, 512 - VTL_BLOCK_HEADER_BYTES);
     assert_true(sim_poke(disks[1], files.paths[0], at, block, 512));
     fx_init(&fx, &model, sim_os(disks[1]), &FX_LIMITS);
@@ -307,7 +316,8 @@ static void half_a_cut_at_the_beginning_is_told(void **state) {
     sim_free(disk);
 }
 
-/* Forged files: a byte changes and every sum is made right again. Any answer but a crash, a hang or a huge allocation. */
+/* Forged files: a byte changes and every sum is made right again. Any answer but a crash, a hang or a huge
+ * allocation. */
 static void forged_sums_do_no_harm(void **state) {
     (void)state;
     struct files files;

@@ -87,8 +87,17 @@ static void a_block_round_trips(void **state) {
     (void)state;
     static uint8_t buffer[4096];
     for (uint32_t payload = 0; payload < 1000; payload += 37) {
-        struct vtl_block block = {.flags = VTL_BLOCK_MORE, .payload_bytes = payload, .generation = 3, .timeline = 4, .seq = 5,
-                                  .cut_lo = 6, .cut_hi = 7, .durable_seq = 2, .prev_check = 9, .wall_ns = 10}, read;
+        struct vtl_block block = {.flags = VTL_BLOCK_MORE,
+                                  .payload_bytes = payload,
+                                  .generation = 3,
+                                  .timeline = 4,
+                                  .seq = 5,
+                                  .cut_lo = 6,
+                                  .cut_hi = 7,
+                                  .durable_seq = 2,
+                                  .prev_check = 9,
+                                  .wall_ns = 10},
+                         read;
         memset(buffer, 0xaa, sizeof(buffer));
         size_t padded = vtl_block_seal(buffer, &block, 512, 77);
         assert_int_equal(padded, vtl_round_up(96 + payload, 512));
@@ -110,14 +119,24 @@ static void a_block_round_trips(void **state) {
 static void the_format_is_what_it_says(void **state) {
     (void)state;
     static uint8_t buffer[512];
-    struct vtl_block block = {.flags = 3, .payload_bytes = 0x0102, .generation = 0x11121314, .timeline = 0x21222324,
-                              .seq = 0x31, .cut_lo = 0x41, .cut_hi = 0x51, .durable_seq = 0x30, .prev_check = 0x61, .wall_ns = 0x71};
+    struct vtl_block block = {.flags = 3,
+                              .payload_bytes = 0x0102,
+                              .generation = 0x11121314,
+                              .timeline = 0x21222324,
+                              .seq = 0x31,
+                              .cut_lo = 0x41,
+                              .cut_hi = 0x51,
+                              .durable_seq = 0x30,
+                              .prev_check = 0x61,
+                              .wall_ns = 0x71};
     vtl_block_seal(buffer, &block, 512, 1);
-    static const uint8_t wanted[] = {0xed, 0x5e, 0x0c, 0xb1, 96, 0, 3, 0, 2, 1, 0, 0, 0xfd, 0xfe, 0xff, 0xff, 0x14, 0x13, 0x12,
-                                     0x11, 0x24, 0x23, 0x22, 0x21, 0x31};
+    static const uint8_t wanted[] = {0xed, 0x5e, 0x0c, 0xb1, 96,   0,    3,    0,    2,    1,    0,    0,   0xfd,
+                                     0xfe, 0xff, 0xff, 0x14, 0x13, 0x12, 0x11, 0x24, 0x23, 0x22, 0x21, 0x31};
     assert_memory_equal(buffer, wanted, sizeof(wanted));
-    static const struct { unsigned at; uint64_t value; } words[] = {{24, 0x31}, {32, 0x41}, {40, 0x51}, {48, 0x30}, {56, 0x61},
-                                                                   {64, 0x71}, {72, 0x0102}, {80, 0}};
+    static const struct {
+        unsigned at;
+        uint64_t value;
+    } words[] = {{24, 0x31}, {32, 0x41}, {40, 0x51}, {48, 0x30}, {56, 0x61}, {64, 0x71}, {72, 0x0102}, {80, 0}};
     for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
         assert_int_equal(vb_get_u64(buffer + words[i].at), words[i].value);
     }
@@ -138,20 +157,33 @@ static void names_and_headers_round_trip(void **state) {
     assert_string_equal(name, "0123456789abcdef.log");
     assert_true(vtl_segment_parse_name(name, ".log", &id));
     assert_int_equal(id, UINT64_C(0x0123456789abcdef));
-    static const char *const others[] = {"0123456789abcdef.new", "0123456789abcdeF.log", "0123456789abcde.log", "",
+    static const char *const others[] = {"0123456789abcdef.new",  "0123456789abcdeF.log",  "0123456789abcde.log", "",
                                          "0123456789abcdef.logx", "00123456789abcdef.log", "0123456789abcdeg.log"};
-    for (unsigned i = 0; i < sizeof(others) / sizeof(others[0]); i++) assert_false(vtl_segment_parse_name(others[i], ".log", &id));
-    struct vtl_segment segment = {.generation = 2, .timeline = 3, .first_seq = 10, .prev_seq = 9, .prev_check = 5,
-                                  .manifest_sequence = 6, .bytes = 8192}, read;
-    segment.header = (struct vk_file_header){.kind = VK_FILE_LOG, .unit_bytes = 512, .file_id = 1, .salt = 2, .creation_cts = 3};
+    for (unsigned i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        assert_false(vtl_segment_parse_name(others[i], ".log", &id));
+    struct vtl_segment segment = {.generation = 2,
+                                  .timeline = 3,
+                                  .first_seq = 10,
+                                  .prev_seq = 9,
+                                  .prev_check = 5,
+                                  .manifest_sequence = 6,
+                                  .bytes = 8192},
+                       read;
+    segment.header =
+        (struct vk_file_header){.kind = VK_FILE_LOG, .unit_bytes = 512, .file_id = 1, .salt = 2, .creation_cts = 3};
     uint8_t bytes[VK_FILE_HEADER_BYTES];
     const char *why;
     vtl_segment_encode(&segment, bytes);
     memset(&read, 0, sizeof(read));
     assert_int_equal(vtl_segment_decode(&read, bytes, &why), VARVE_OK);
     assert_memory_equal(&segment, &read, sizeof(segment));
-    struct { uint64_t *word, bad; } broken[] = {{&segment.first_seq, 0}, {&segment.prev_seq, 7}, {&segment.bytes, 4095},
-                                                {&segment.bytes, 8193}, {&segment.header.creation_cts, VTL_CTS_MAX + 1}};
+    struct {
+        uint64_t *word, bad;
+    } broken[] = {{&segment.first_seq, 0},
+                  {&segment.prev_seq, 7},
+                  {&segment.bytes, 4095},
+                  {&segment.bytes, 8193},
+                  {&segment.header.creation_cts, VTL_CTS_MAX + 1}};
     for (unsigned i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
         uint64_t good = *broken[i].word;
         *broken[i].word = broken[i].bad;
@@ -169,10 +201,8 @@ static void names_and_headers_round_trip(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(transactions_round_trip),
-        cmocka_unit_test(what_is_no_transaction_is_refused),
-        cmocka_unit_test(a_block_round_trips),
-        cmocka_unit_test(the_format_is_what_it_says),
+        cmocka_unit_test(transactions_round_trip),      cmocka_unit_test(what_is_no_transaction_is_refused),
+        cmocka_unit_test(a_block_round_trips),          cmocka_unit_test(the_format_is_what_it_says),
         cmocka_unit_test(names_and_headers_round_trip),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

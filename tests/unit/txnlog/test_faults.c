@@ -1,5 +1,5 @@
-/* Every operation on the disk fails once, or from then on; every allocation fails. Nothing promised is lost, nobody is told OK
- * for what is not safe, and what recovery has accepted stays, though the disk never had it.
+/* Every operation on the disk fails once, or from then on; every allocation fails. Nothing promised is lost, nobody
+ * is told OK for what is not safe, and what recovery has accepted stays, though the disk never had it.
  * SPDX-License-Identifier: MIT
  */
 #include "txnlog_fixture.h"
@@ -29,12 +29,14 @@ static void run_workload(unsigned commits) {
     }
 }
 
-/* What recovery accepts after a failure, read through the page cache of the same boot, must outlive the next power cut. */
+/* What recovery accepts after a failure, read through the page cache of the same boot, must outlive the next power
+ * cut. */
 static void check_same_boot(struct sim_disk *disk, uint64_t nth) {
     sim_fail_clear(disk);
     fx_init(&fx, &model, sim_os(disk), &FX_LIMITS);
     assert_int_equal(fx_open_dir(&fx), VARVE_OK);
-    if (fx_recover(&fx, 1) != VARVE_OK) fail_msg("recovery after operation %u failed: %s", (unsigned)nth, fx.detail.text);
+    if (fx_recover(&fx, 1) != VARVE_OK)
+        fail_msg("recovery after operation %u failed: %s", (unsigned)nth, fx.detail.text);
     const char *why = fx_judge(&fx, false);
     if (why != NULL) fail_msg("operation %u failed: %s", (unsigned)nth, why);
     if (fx_reopen(&fx) != VARVE_OK) fail_msg("open after operation %u failed: %s", (unsigned)nth, fx.detail.text);
@@ -42,9 +44,11 @@ static void check_same_boot(struct sim_disk *disk, uint64_t nth) {
     fx_close(&fx);
     fx_init(&fx, &model, sim_os(next), &FX_LIMITS);
     assert_int_equal(fx_open_dir(&fx), VARVE_OK);
-    if (fx_recover(&fx, 1) != VARVE_OK) fail_msg("second recovery after operation %u failed: %s", (unsigned)nth, fx.detail.text);
+    if (fx_recover(&fx, 1) != VARVE_OK)
+        fail_msg("second recovery after operation %u failed: %s", (unsigned)nth, fx.detail.text);
     for (uint64_t id = 1; id <= model.count; id++) {
-        if (model.txns[id].cts > model.cut && !model.txns[id].recovered) fail_msg("operation %u failed: lost", (unsigned)nth);
+        if (model.txns[id].cts > model.cut && !model.txns[id].recovered)
+            fail_msg("operation %u failed: lost", (unsigned)nth);
     }
     fx_close(&fx);
     sim_free(next);
@@ -57,7 +61,8 @@ static void fail_each(int status, bool persistent, enum sim_sync_failure behavio
         sim_set_sync_failure(disk, behaviour);
         sim_fail_at(disk, nth, status, persistent);
         fx_init(&fx, &model, sim_os(disk), &FX_LIMITS);
-        if (fx_open_dir(&fx) == VARVE_OK && fx_recover(&fx, 1) == VARVE_OK && fx_reopen(&fx) == VARVE_OK) run_workload(60);
+        if (fx_open_dir(&fx) == VARVE_OK && fx_recover(&fx, 1) == VARVE_OK && fx_reopen(&fx) == VARVE_OK)
+            run_workload(60);
         bool through = sim_ops(disk) < nth;
         int closed = fx_close(&fx);
         if (through && sim_ops(disk) < nth) {
@@ -131,8 +136,10 @@ static void every_allocation_fails(void **state) {
         if (status == VARVE_OK) status = vtl_open(&fx.config, &fx.recovered, &fx.log, &fx.detail);
         failures = vb_alloc_failures();
         vb_alloc_fail_after(0);
-        if (failures == 0) assert_int_equal(status, VARVE_OK);
-        else assert_true(status == VARVE_NOMEM || status == VARVE_OK); /* a helper thread is done without */
+        if (failures == 0)
+            assert_int_equal(status, VARVE_OK);
+        else
+            assert_true(status == VARVE_NOMEM || status == VARVE_OK); /* a helper thread is done without */
         fx_close(&fx);
         sim_free(copy);
         model = saved;
@@ -158,7 +165,8 @@ static void reserve_fails_without_a_trace(void **state) {
     assert_true(refused > 0);
     assert_int_equal(vtl_sync(fx.log), VARVE_OK);
     int64_t units = (int64_t)((fx.log->current->bytes - fx.log->offset) / 512);
-    for (struct vtl_segment *s = fx.log->spares; s != NULL; s = s->next) units += (int64_t)((s->bytes - 4096) / 512) - 1;
+    for (struct vtl_segment *s = fx.log->spares; s != NULL; s = s->next)
+        units += (int64_t)((s->bytes - 4096) / 512) - 1;
     assert_int_equal(fx.log->space, units); /* S1 with nothing outstanding */
     assert_int_equal(fx_close(&fx), VARVE_OK);
     sim_free(disk);

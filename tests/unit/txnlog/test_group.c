@@ -1,5 +1,5 @@
-/* Several committers at once: what is acknowledged is safe, syncs are shared and never overlap, and a failure is heard by all.
- * SPDX-License-Identifier: MIT
+/* Several committers at once: what is acknowledged is safe, syncs are shared and never overlap, and a failure is
+ * heard by all. SPDX-License-Identifier: MIT
  */
 #include <pthread.h>
 
@@ -16,7 +16,8 @@ static uint64_t hold_until_published; /* a sync waits until so many transactions
 static struct fx_model model;
 static struct fx fx;
 
-static int world_dir_open(struct vos *os, const char *path, bool create, unsigned mode, struct vos_dir **dir, struct vos_error *error) {
+static int world_dir_open(struct vos *os, const char *path, bool create, unsigned mode, struct vos_dir **dir,
+                          struct vos_error *error) {
     (void)os;
     return sim_os(disk)->ops->dir_open(sim_os(disk), path, create, mode, dir, error);
 }
@@ -29,13 +30,18 @@ static int world_random(struct vos *os, void *data, size_t size) {
 
 static uint64_t published_count(void) {
     uint64_t all = 0;
-    for (unsigned i = 1; i <= FX_SLOTS; i++) all += fx.rings[i] != NULL && vb_load_acquire(&fx.rings[i]->published) != 0;
+    for (unsigned i = 1; i <= FX_SLOTS; i++)
+        all += fx.rings[i] != NULL && vb_load_acquire(&fx.rings[i]->published) != 0;
     return all;
 }
 
 /* Which files are segments in use: spare ones may be synced beside them. */
 enum { OPENED_MOST = 256 };
-static struct { struct vos_file *file; char name[24]; uint32_t in_use; } opened[OPENED_MOST];
+static struct {
+    struct vos_file *file;
+    char name[24];
+    uint32_t in_use;
+} opened[OPENED_MOST];
 static uint32_t opened_count, slow_syncs;
 
 static int world_file_open(struct vos_dir *dir, const char *name, unsigned flags, unsigned mode, struct vos_file **file,
@@ -110,7 +116,9 @@ static void open_world_with(enum varve_sync_mode mode, uint32_t group_wait_us, u
 }
 
 /* One segment: no syncs but those of groups. */
-static void open_world(enum varve_sync_mode mode, uint32_t group_wait_us) { open_world_with(mode, group_wait_us, 4 << 20); }
+static void open_world(enum varve_sync_mode mode, uint32_t group_wait_us) {
+    open_world_with(mode, group_wait_us, 4 << 20);
+}
 
 static void close_world(void) {
     fx_close(&fx);
@@ -131,7 +139,8 @@ static void *play(void *arg) {
     vb_random_init(&random, p->seed);
     bool failed = false;
     for (unsigned i = 0; i < p->commits; i++) {
-        enum varve_sync_mode mode = p->mode != VARVE_SYNC_DEFAULT ? p->mode : 1 + (enum varve_sync_mode)vb_random_below(&random, 5);
+        enum varve_sync_mode mode =
+            p->mode != VARVE_SYNC_DEFAULT ? p->mode : 1 + (enum varve_sync_mode)vb_random_below(&random, 5);
         uint64_t cts, id;
         if (vb_random_below(&random, 8) == 0 && fx_abort(&fx, p->slot) == VARVE_OK) continue;
         int status = fx_publish(&fx, p->slot, &cts, &id);
@@ -234,7 +243,8 @@ static void write_mode_goes_on_during_a_sync(void **state) {
     close_world();
 }
 
-/* Every sync in turn fails with at least four waiting for it: all hear of it, none is told OK later, none syncs again. */
+/* Every sync in turn fails with at least four waiting for it: all hear of it, none is told OK later, none syncs
+ * again. */
 static void a_failed_sync_is_heard_by_all(void **state) {
     (void)state;
     struct player players[THREADS];
@@ -252,7 +262,8 @@ static void a_failed_sync_is_heard_by_all(void **state) {
             if (nth == 1) assert_true(players[i].ok == 0 && players[i].unknown == 1);
         }
         assert_int_equal(vtl_sync(fx.log), VARVE_FAILED);
-        assert_int_equal(vtl_note(fx.log, &(struct vtl_op){VTL_LABEL, 0, VARVE_STR("x"), {NULL, 0}}, NULL), VARVE_FAILED);
+        assert_int_equal(vtl_note(fx.log, &(struct vtl_op){VTL_LABEL, 0, VARVE_STR("x"), {NULL, 0}}, NULL),
+                         VARVE_FAILED);
         assert_int_equal(vtl_truncate(fx.log, 1, NULL), VARVE_FAILED);
         check_after_cut();
         close_world();
@@ -273,13 +284,15 @@ static void poison_wakes_everybody(void **state) {
     (void)state;
     struct player players[4];
     open_world(VARVE_SYNC_GROUP, 0);
-    vb_store_release(&fx.domain.slots[8].commit, vk_commit_word(0, VK_PREP)); /* nobody can cut before this one is done */
+    vb_store_release(&fx.domain.slots[8].commit,
+                     vk_commit_word(0, VK_PREP)); /* nobody can cut before this one is done */
     vb_store_release(&fx.domain.clock, 1000);
     for (unsigned i = 0; i < 4; i++) {
         players[i] = (struct player){.slot = 1 + i};
         assert_int_equal(pthread_create(&players[i].thread, NULL, wait_for_durable, &players[i]), 0);
     }
-    while (vb_load_acquire(&fx.log->sync.sleepers[0]) + vb_load_acquire(&fx.log->sync.sleepers[1]) < 3) vos_thread_yield();
+    while (vb_load_acquire(&fx.log->sync.sleepers[0]) + vb_load_acquire(&fx.log->sync.sleepers[1]) < 3)
+        vos_thread_yield();
     heard = 0;
     vtl_poison(fx.log, "elsewhere");
     while (vb_load_acquire(&heard) < 3) vos_thread_yield(); /* though the leader is still held up */

@@ -139,7 +139,8 @@ static int check_size(void *arg, unsigned thread, const struct vtl_txn *txn) {
     struct vtl_op op;
     size_t offset = 0;
     (void)thread;
-    if (vtl_txn_next(txn, &offset, &op) != VARVE_OK || op.kind != VTL_PUT || op.value.size != txn->cts - 1) return VARVE_MISUSE;
+    if (vtl_txn_next(txn, &offset, &op) != VARVE_OK || op.kind != VTL_PUT || op.value.size != txn->cts - 1)
+        return VARVE_MISUSE;
     for (size_t i = 0; i < op.value.size; i++) {
         if (((const uint8_t *)op.value.data)[i] != (uint8_t)(i * 3)) return VARVE_MISUSE;
     }

@@ -1,8 +1,8 @@
-/* txnlog_fixture.h - what the tests of the log share: a log over a simulated disk, a player of the committer's part, and a
- * model that knows what was published and acknowledged, and judges what comes back.
+/* txnlog_fixture.h - what the tests of the log share: a log over a simulated disk, a player of the committer's part,
+ * and a model that knows what was published and acknowledged, and judges what comes back.
  *
- * A transaction of the tests has an id: its first operation's key is the id, and the sizes and bytes of all its operations
- * follow from it, so that whatever recovery hands out can be checked without the model's help.
+ * A transaction of the tests has an id: its first operation's key is the id, and the sizes and bytes of all its
+ * operations follow from it, so that whatever recovery hands out can be checked without the model's help.
  * SPDX-License-Identifier: MIT
  */
 #ifndef VARVE_TESTS_TXNLOG_FIXTURE_H
@@ -23,7 +23,11 @@
 
 enum { FX_SLOTS = 8, FX_TXNS = 4096, FX_OPS = 4 };
 
-struct fx_txn { uint64_t cts; enum varve_sync_mode acked; bool recovered; }; /* acked DEFAULT: not */
+struct fx_txn {
+    uint64_t cts;
+    enum varve_sync_mode acked;
+    bool recovered;
+}; /* acked DEFAULT: not */
 
 struct fx_model {
     struct fx_txn txns[FX_TXNS]; /* by id, from 1 */
@@ -61,8 +65,13 @@ static inline void fx_init(struct fx *fx, struct fx_model *model, struct vos *os
     fx->memory = vb_memory_open(FX_SLOTS + 1);
     assert_non_null(fx->memory);
     assert_int_equal(vk_domain_open(&fx->domain, os, fx->memory, limits), VARVE_OK);
-    fx->config = (struct vtl_config){.domain = &fx->domain, .file_mode = 0600, .timeline = 1, .sync = VARVE_SYNC_GROUP,
-                                     .next_file_id = fx_next_file, .manifest_sequence = fx_manifest, .arg = model};
+    fx->config = (struct vtl_config){.domain = &fx->domain,
+                                     .file_mode = 0600,
+                                     .timeline = 1,
+                                     .sync = VARVE_SYNC_GROUP,
+                                     .next_file_id = fx_next_file,
+                                     .manifest_sequence = fx_manifest,
+                                     .arg = model};
     memcpy(fx->config.database_id, "fixture database", 16);
 }
 
@@ -102,7 +111,7 @@ static inline int fx_close(struct fx *fx) {
     return status;
 }
 
-/* --- the content of a transaction --------------------------------------------------------------------------------------- */
+/* --- the content of a transaction --------------------------------------------------------------------------------- */
 
 static inline unsigned fx_op_count(uint64_t id) { return 1 + (unsigned)(id % FX_OPS); }
 /* Mostly small, some larger than a ring, a few larger than a segment. */
@@ -135,7 +144,8 @@ static inline void fx_write_make(struct fx_write *w, uint64_t id) {
         vb_put_u64(w->keys[i], id);
         vb_put_u64(w->keys[i] + 8, i);
         bool delete = i != 0 && (id + i) % 5 == 0;
-        w->writes[i] = (struct vk_write){.table_id = 1 + i, .key = {w->keys[i], 16}, .kind = delete ? VK_DELETE : VK_PUT};
+        w->writes[i] =
+            (struct vk_write){.table_id = 1 + i, .key = {w->keys[i], 16}, .kind = delete ? VK_DELETE : VK_PUT};
         if (!delete) w->writes[i].value = (varve_slice){w->values[i], size};
         w->list[i] = &w->writes[i];
     }
@@ -176,7 +186,7 @@ static inline uint64_t fx_check_txn(const struct vtl_txn *txn) {
     return count == fx_op_count(id) && txn->ops == count ? id : 0;
 }
 
-/* --- the committer's part ------------------------------------------------------------------------------------------------- */
+/* --- the committer's part ----------------------------------------------------------------------------------------- */
 
 /* Reserve, stamp, publish; *cts is 0 when the reservation failed, whose status is returned. */
 static inline int fx_publish(struct fx *fx, unsigned slot_id, uint64_t *cts, uint64_t *id_out) {
@@ -239,7 +249,7 @@ static inline int fx_checkpoint(struct fx *fx) {
     return vtl_truncate(fx->log, first, &fx->detail);
 }
 
-/* --- recovery and its judge ----------------------------------------------------------------------------------------------- */
+/* --- recovery and its judge --------------------------------------------------------------------------------------- */
 
 static inline int fx_apply(void *arg, unsigned thread, const struct vtl_txn *txn) {
     struct fx_model *model = arg;
@@ -261,8 +271,8 @@ static inline bool fx_is_durable_mode(enum varve_sync_mode mode) {
     return mode == VARVE_SYNC_SYNC || mode == VARVE_SYNC_GROUP;
 }
 
-/* NULL when what came back is a prefix of the commit order that holds all that was promised. killed: the process died, the
- * machine did not. */
+/* NULL when what came back is a prefix of the commit order that holds all that was promised. killed: the process
+ * died, the machine did not. */
 static inline const char *fx_judge(const struct fx *fx, bool killed) {
     const struct fx_model *model = fx->model;
     uint64_t highest = model->cut;

@@ -12,7 +12,7 @@ struct entry {
 };
 static const struct entry entries[] = {
     {VARVE_OK, "VARVE_OK", "done"},
-    {VARVE_NOTFOUND, "VARVE_NOTFOUND", "no such key"},
+    {VARVE_NOTFOUND, "VARVE_NOTFOUND", "not found"},
     {VARVE_EXISTS, "VARVE_EXISTS", "the key is there already"},
     {VARVE_END, "VARVE_END", "no further row"},
     {VARVE_CONFLICT, "VARVE_CONFLICT", "conflicts with another transaction's commit; run it again"},

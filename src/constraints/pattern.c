@@ -50,8 +50,9 @@ static int compile(struct vcn_pattern *pattern, const char *text, struct vk_deta
     int code;
     PCRE2_SIZE offset;
     pattern->code = pcre2_compile((PCRE2_SPTR)text, strlen(text),
-                                  PCRE2_ANCHORED | PCRE2_ENDANCHORED | PCRE2_DOTALL | PCRE2_NEVER_BACKSLASH_C, &code,
-                                  &offset, context);
+                                  PCRE2_ANCHORED | PCRE2_ENDANCHORED | PCRE2_DOTALL | PCRE2_NEVER_BACKSLASH_C |
+                                      PCRE2_NEVER_UTF | PCRE2_NEVER_UCP,
+                                  &code, &offset, context);
     pcre2_compile_context_free(context);
     if (pattern->code != NULL) return VARVE_OK;
     PCRE2_UCHAR reason[120];
@@ -98,12 +99,15 @@ int vcn_pattern_match(const struct vcn_pattern *pattern, varve_slice subject, st
     pcre2_match_data_free(data);
     if (answer >= 0) return VARVE_OK;
     if (answer == PCRE2_ERROR_NOMEMORY) return VARVE_NOMEM;
+    const char *limit = answer == PCRE2_ERROR_MATCHLIMIT   ? "step"
+                        : answer == PCRE2_ERROR_DEPTHLIMIT ? "depth"
+                        : answer == PCRE2_ERROR_HEAPLIMIT  ? "memory"
+                                                           : NULL;
     if (answer == PCRE2_ERROR_NOMATCH)
         snprintf(verdict->text, sizeof verdict->text, "it does not match the pattern");
+    else if (limit != NULL)
+        snprintf(verdict->text, sizeof verdict->text, "the pattern's %s limit was reached on it", limit);
     else
-        snprintf(verdict->text, sizeof verdict->text, "the pattern's %s limit was reached on it",
-                 answer == PCRE2_ERROR_MATCHLIMIT   ? "step"
-                 : answer == PCRE2_ERROR_DEPTHLIMIT ? "depth"
-                                                    : "heap");
+        snprintf(verdict->text, sizeof verdict->text, "the pattern cannot be tried on it (PCRE2 error %d)", answer);
     return VARVE_CONSTRAINT;
 }

@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/bytes.h"
+#include "base/check.h"
 #include "base/nearest.h"
 #include "constraints/constraints_int.h"
 
@@ -35,6 +36,7 @@ static bool take_word(const char **text, char word[VCN_NAME_MAX + 1]) {
 
 static int find_kind(const char *word, struct vcn_rule *rule, struct vk_detail *detail) {
     const char *names[16];
+    VB_ASSERT(vcn_kind_count <= sizeof names / sizeof *names);
     for (size_t i = 0; i < vcn_kind_count; i++) {
         names[i] = vcn_kinds[i].name;
         if (strcmp(word, names[i]) == 0) {

@@ -47,7 +47,7 @@ static int read_rows(struct image *image, const struct vst_portion *portion, str
 static int write_portion(struct image *image, struct varve_table *table, varve_slice *from) {
     struct vst_portion portion;
     struct row rows[VST_PORTION_MAX];
-    unsigned count, writer;
+    unsigned count = 0, writer = 0;
     int status;
     for (;;) {
         vb_arena_reset(&image->arena);

@@ -5,6 +5,7 @@
  *
  * SPDX-License-Identifier: MIT
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/check.h"
@@ -26,7 +27,7 @@ static int look_at(void *arg, const char *name) {
     if (strcmp(name, "manifest") == 0) look->manifest = true;
     if (strncmp(name, "manifest", 8) == 0 || strcmp(name, "LOCK") == 0) return 0;
     look->foreign = true;
-    if (look->example[0] == 0) strncpy(look->example, name, sizeof look->example - 1);
+    if (look->example[0] == 0) snprintf(look->example, sizeof look->example, "%.60s", name);
     return 0;
 }
 
@@ -197,7 +198,7 @@ const char *vdb_error(const struct varve_db *db) { return db->error; }
 
 int vdb_refuse(struct varve_db *db, int status, const char *text) {
     vos_mutex_lock(&db->error_mutex);
-    strncpy(db->error, text, sizeof db->error - 1);
+    snprintf(db->error, sizeof db->error, "%s", text);
     vos_mutex_unlock(&db->error_mutex);
     return status;
 }

@@ -70,7 +70,7 @@ int vdb_table_make(struct varve_db *db, uint32_t id, const char *name, struct va
     }
     table->db = db;
     table->id = id;
-    strncpy(table->name, name, sizeof table->name - 1);
+    snprintf(table->name, sizeof table->name, "%s", name);
     vst_table_set_user(table->tree, table);
     db->tables[db->table_count++] = table;
     if (db->next_table_id <= id) db->next_table_id = id + 1;
@@ -110,7 +110,7 @@ void vdb_tables_free(struct varve_db *db) {
 /* What the table shall be, as one catalogue edit in manifest and log. */
 static struct vrn_table as_edited(uint32_t id, const char *name) {
     struct vrn_table edited = {.id = id};
-    strncpy(edited.name, name, sizeof edited.name - 1);
+    snprintf(edited.name, sizeof edited.name, "%s", name);
     return edited;
 }
 

@@ -41,6 +41,13 @@ static int fill_identity(struct vtl_log *log, struct vtl_segment *segment) {
     return log->os->ops->random(log->os, &segment->header.salt, sizeof(segment->header.salt));
 }
 
+static int check_id(uint64_t file_id, struct vos_error *error) {
+    static const char why[] = "the manifest gave no file id";
+    if (file_id != 0) return VARVE_OK;
+    memcpy(error->text, why, sizeof(why));
+    return VARVE_IO;
+}
+
 int vtl_segment_create(struct vtl_log *log, uint64_t bytes, struct vtl_segment **segment, struct vos_error *error) {
     struct vtl_segment *made = vb_alloc(sizeof(*made));
     if (made == NULL) return VARVE_NOMEM;
@@ -50,6 +57,7 @@ int vtl_segment_create(struct vtl_log *log, uint64_t bytes, struct vtl_segment *
     char name[VTL_NAME_BYTES];
     vtl_segment_name(name, made->header.file_id, ".new");
     int status;
+    VB_TRY_GOTO(status, check_id(made->header.file_id, error), fail);
     VB_TRY_GOTO(status, fill_identity(log, made), fail);
     VB_TRY_GOTO(status,
                 log->os->ops->file_open(log->config.dir, name, VOS_WRITE | VOS_CREATE, log->config.file_mode,
@@ -231,6 +239,7 @@ static int retire(struct vtl_log *log, struct vtl_segment *dead, bool keep, stru
     vtl_segment_name(from, dead->header.file_id, ".log");
     if (!keep) return ops->dir_remove(log->config.dir, from, error);
     uint64_t file_id = log->config.next_file_id(log->config.arg);
+    VB_TRY(check_id(file_id, error));
     vtl_segment_name(to, file_id, ".new");
     VB_TRY(ops->dir_rename(log->config.dir, from, to, error));
     dead->header.file_id = file_id;

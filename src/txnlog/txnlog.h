@@ -40,7 +40,8 @@ struct vtl_config {
     uint32_t timeline;
     enum varve_sync_mode sync; /* the database's default mode */
     uint32_t group_wait_us;
-    uint64_t (*next_file_id)(void *arg);      /* ids for new segments: never reused (the manifest hands them out) */
+    uint64_t (*next_file_id)(
+        void *arg); /* ids for new segments: never reused (the manifest hands them out); 0: none to be had */
     uint64_t (*manifest_sequence)(void *arg); /* named in each new segment's header */
     void *arg;
 };

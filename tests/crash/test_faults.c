@@ -103,6 +103,7 @@ static void fail_one(unsigned mode, uint64_t at, int fault, bool persistent) {
     sim_free(killed);
     status = ck_close(&run);
     TD_CHECK(status != VARVE_OK || !failed, "close: OK after a failure");
+    if (status != VARVE_OK) run.failed = true;
     sim_fail_clear(disk);
     check_what_is_left(disk, at);
     sim_free(disk);

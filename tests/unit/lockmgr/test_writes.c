@@ -2,7 +2,7 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include "lock_fixture.h"
+#include "table_fixture.h"
 
 struct script {
     struct lx lx;
@@ -26,70 +26,20 @@ static uint64_t now_ns(void *arg) { return ((struct script *)arg)->now; }
 
 static struct script *current;
 
-static void open_table(struct lx *lx) {
-    assert_int_equal(vst_store_open(&lx->domain, &lx->store), VARVE_OK);
-    assert_int_equal(vst_table_create(lx->store, 1, "t", &lx->table), VARVE_OK);
-    for (unsigned id = 1; id <= LX_SLOTS; id++)
-        assert_int_equal(vst_versions_open(lx->store, lx->txns[id].heap, &lx->txns[id].versions), VARVE_OK);
-}
-
-static void close_table(struct lx *lx) {
-    for (unsigned id = 1; id <= LX_SLOTS; id++) vst_versions_close(lx->txns[id].versions);
-    lx_close(lx);
-}
-
 static void open_script(struct script *s) {
     memset(s, 0, sizeof(*s));
     lx_open(&s->lx, VCC_WOUND_WAIT, 44);
     s->lx.domain.hooks = (struct vk_hooks){s, on_wait, NULL, now_ns};
-    open_table(&s->lx);
+    lx_open_table(&s->lx);
     current = s;
 }
-static void close_script(struct script *s) { close_table(&s->lx); }
-
-static varve_slice text(const char *key) { return VARVE_SLICE(key, strlen(key)); }
-
-static struct vst_record *find(struct lx *lx, const char *key) {
-    struct vst_found found;
-    vos_rcu_enter();
-    vst_lookup(lx->table, text(key), &found);
-    vos_rcu_exit();
-    return found.record;
-}
-
-static struct vk_write *stage(struct vcc_txn *t, struct lx *lx, const char *key, enum vk_write_kind kind,
-                              enum vk_precondition precondition) {
-    struct vk_write write = {.table = lx->table, .key = text(key), .table_id = 1, .kind = (uint8_t)kind,
-                             .precondition = (uint8_t)precondition}, *added;
-    if (kind == VK_PUT) write.value = text("value");
-    lx_check(vk_wset_add(&t->wset, &write, &added) == VARVE_OK);
-    return added;
-}
-
-/* What comes after precommit, in short. */
-static void commit(struct vcc_txn *t) {
-    vb_store_release(&t->slot->commit, vk_commit_word(0, VK_PREP));
-    t->cts = vb_add_acq_rel(&t->domain->clock, 1) + 1;
-    vb_store_release(&t->slot->commit, vk_commit_word(t->cts, VK_COMMITTING));
-    vos_rcu_enter();
-    for (uint32_t i = 0; i < t->sorted_count; i++) {
-        struct vk_write *w = t->sorted[i];
-        lx_check(vst_lk_writer(vb_load_relaxed(&w->record->lk)) == t->self);
-        lx_check((w->record->lk & (VST_LK_UPGRADE | VST_LK_READERS)) == 0);
-        struct vst_change change = {.record = w->record, .ghost = w->kind == VK_DELETE, .value = w->value};
-        if (vst_tid_cts(vb_load_relaxed(&w->record->tid)) != 0)
-            lx_check(vst_image_reserve(t->versions, w->record, &change.image) == VARVE_OK);
-        vst_install(t->versions, &change, t->cts);
-    }
-    vos_rcu_exit();
-    lx_end(t, true);
-}
+static void close_script(struct script *s) { lx_close_table(&s->lx); }
 
 static void put(struct lx *lx, const char *key) {
     struct vcc_txn *t = lx_begin(lx, LX_SLOTS, 0);
-    stage(t, lx, key, VK_PUT, VK_ANY);
+    lx_stage(t, lx, key, VK_PUT, VK_ANY);
     assert_int_equal(vlm_lock_writes(t, NULL, NULL), VARVE_OK);
-    commit(t);
+    lx_commit(t);
 }
 
 static void count_insert(struct vcc_txn *t, const struct vst_inserted *inserted) {
@@ -110,9 +60,9 @@ static void writes__in_order_with_records(void **state) {
     open_script(&s);
     put(&s.lx, "b");
     struct vcc_txn *t = lx_begin(&s.lx, 1, 0);
-    stage(t, &s.lx, "c", VK_PUT, VK_MUST_BE_ABSENT);
-    stage(t, &s.lx, "a", VK_PUT, VK_ANY);
-    stage(t, &s.lx, "b", VK_DELETE, VK_MUST_BE_PRESENT);
+    lx_stage(t, &s.lx, "c", VK_PUT, VK_MUST_BE_ABSENT);
+    lx_stage(t, &s.lx, "a", VK_PUT, VK_ANY);
+    lx_stage(t, &s.lx, "b", VK_DELETE, VK_MUST_BE_PRESENT);
     assert_int_equal(vlm_lock_writes(t, check, count_insert), VARVE_OK);
     assert_int_equal(t->sorted_count, 3);
     assert_int_equal(s.inserted, 2);
@@ -122,10 +72,10 @@ static void writes__in_order_with_records(void **state) {
         assert_int_equal(t->sorted[i]->new_ghost, i != 1);
         assert_true(t->sorted[i]->record->lk == vst_lk_of(1));
     }
-    commit(t);
-    assert_true(lx_free(find(&s.lx, "a")) && lx_free(find(&s.lx, "b")) && lx_free(find(&s.lx, "c")));
-    assert_int_equal(find(&s.lx, "a")->tid & VST_GHOST, 0);
-    assert_int_not_equal(find(&s.lx, "b")->tid & VST_GHOST, 0);
+    lx_commit(t);
+    assert_true(lx_free(lx_find(&s.lx, "a")) && lx_free(lx_find(&s.lx, "b")) && lx_free(lx_find(&s.lx, "c")));
+    assert_int_equal(lx_find(&s.lx, "a")->tid & VST_GHOST, 0);
+    assert_int_not_equal(lx_find(&s.lx, "b")->tid & VST_GHOST, 0);
     close_script(&s);
 }
 
@@ -149,12 +99,12 @@ static void writes__failure_takes_everything_back(void **state) {
         put(&s.lx, "b");
         put(&s.lx, "d");
         struct vcc_txn *t = lx_begin(&s.lx, 1, 0);
-        stage(t, &s.lx, "d", VK_DELETE, VK_MUST_BE_PRESENT);
+        lx_stage(t, &s.lx, "d", VK_DELETE, VK_MUST_BE_PRESENT);
         assert_int_equal(vlm_lock_writes(t, NULL, NULL), VARVE_OK);
-        commit(t);
+        lx_commit(t);
         t = lx_begin(&s.lx, 1, 0);
-        stage(t, &s.lx, "a", VK_PUT, VK_ANY);
-        stage(t, &s.lx, rows[i].key, rows[i].kind, rows[i].precondition);
+        lx_stage(t, &s.lx, "a", VK_PUT, VK_ANY);
+        lx_stage(t, &s.lx, rows[i].key, rows[i].kind, rows[i].precondition);
         s.check_status = VARVE_OK;
         if (rows[i].check_status != VARVE_OK) s.check_status = rows[i].check_status;
         assert_int_equal(vlm_lock_writes(t, check, NULL), rows[i].expected);
@@ -163,9 +113,9 @@ static void writes__failure_takes_everything_back(void **state) {
             assert_non_null(strstr(t->detail.text, rows[i].key));
         }
         assert_int_equal(t->sorted_count, 0);
-        assert_null(find(&s.lx, "a"));
-        assert_null(find(&s.lx, "z"));
-        assert_true(lx_free(find(&s.lx, "b")) && lx_free(find(&s.lx, "d")));
+        assert_null(lx_find(&s.lx, "a"));
+        assert_null(lx_find(&s.lx, "z"));
+        assert_true(lx_free(lx_find(&s.lx, "b")) && lx_free(lx_find(&s.lx, "d")));
         lx_end(t, false);
         close_script(&s);
     }
@@ -177,12 +127,12 @@ static void writes__an_abort_after_precommit(void **state) {
     open_script(&s);
     put(&s.lx, "b");
     struct vcc_txn *t = lx_begin(&s.lx, 1, 0);
-    stage(t, &s.lx, "a", VK_PUT, VK_ANY);
-    stage(t, &s.lx, "b", VK_PUT, VK_ANY);
+    lx_stage(t, &s.lx, "a", VK_PUT, VK_ANY);
+    lx_stage(t, &s.lx, "b", VK_PUT, VK_ANY);
     assert_int_equal(vlm_lock_writes(t, NULL, NULL), VARVE_OK);
     lx_end(t, false);
-    assert_null(find(&s.lx, "a"));
-    assert_true(lx_free(find(&s.lx, "b")));
+    assert_null(lx_find(&s.lx, "a"));
+    assert_true(lx_free(lx_find(&s.lx, "b")));
     close_script(&s);
 }
 
@@ -194,15 +144,15 @@ static void writes__out_of_memory(void **state) {
         open_script(&s);
         put(&s.lx, "b");
         struct vcc_txn *t = lx_begin(&s.lx, 1, 0);
-        stage(t, &s.lx, "a", VK_PUT, VK_ANY);
-        stage(t, &s.lx, "b", VK_PUT, VK_ANY);
-        stage(t, &s.lx, "c", VK_PUT, VK_ANY);
+        lx_stage(t, &s.lx, "a", VK_PUT, VK_ANY);
+        lx_stage(t, &s.lx, "b", VK_PUT, VK_ANY);
+        lx_stage(t, &s.lx, "c", VK_PUT, VK_ANY);
         vb_alloc_fail_after(n);
         assert_int_equal(vlm_lock_writes(t, NULL, NULL), VARVE_NOMEM);
         vb_alloc_fail_after(0);
-        assert_null(find(&s.lx, "a"));
-        assert_null(find(&s.lx, "c"));
-        assert_true(lx_free(find(&s.lx, "b")));
+        assert_null(lx_find(&s.lx, "a"));
+        assert_null(lx_find(&s.lx, "c"));
+        assert_true(lx_free(lx_find(&s.lx, "b")));
         lx_end(t, false);
         close_script(&s);
     }
@@ -216,11 +166,11 @@ static void writes__locks_held_before_stay(void **state) {
     struct script s;
     open_script(&s);
     put(&s.lx, "b");
-    struct vst_record *b = find(&s.lx, "b");
+    struct vst_record *b = lx_find(&s.lx, "b");
     struct vcc_txn *t = lx_begin(&s.lx, 1, 0);
     assert_int_equal(lx_lock(t, b, VLM_U), VARVE_OK);
-    stage(t, &s.lx, "b", VK_PUT, VK_ANY)->record = b;
-    stage(t, &s.lx, "c", VK_DELETE, VK_MUST_BE_PRESENT);
+    lx_stage(t, &s.lx, "b", VK_PUT, VK_ANY)->record = b;
+    lx_stage(t, &s.lx, "c", VK_DELETE, VK_MUST_BE_PRESENT);
     assert_int_equal(vlm_lock_writes(t, NULL, NULL), VARVE_CONFLICT);
     assert_true(vlm_holds(t, b, VLM_X));
     lx_end(t, false);
@@ -233,15 +183,15 @@ static void writes__a_frozen_record_is_looked_up_again(void **state) {
     struct script s;
     open_script(&s);
     struct vcc_txn *t = lx_begin(&s.lx, 1, 0), *other = lx_begin(&s.lx, 2, 0);
-    stage(other, &s.lx, "b", VK_PUT, VK_ANY);
+    lx_stage(other, &s.lx, "b", VK_PUT, VK_ANY);
     assert_int_equal(vlm_lock_writes(other, NULL, NULL), VARVE_OK);
-    struct vst_record *ghost = find(&s.lx, "b");
+    struct vst_record *ghost = lx_find(&s.lx, "b");
     lx_end(other, false);
     assert_int_not_equal(ghost->tid & VST_FROZEN, 0);
-    stage(t, &s.lx, "b", VK_PUT, VK_ANY)->record = ghost;
+    lx_stage(t, &s.lx, "b", VK_PUT, VK_ANY)->record = ghost;
     assert_int_equal(vlm_lock_writes(t, NULL, NULL), VARVE_OK);
     assert_ptr_not_equal(t->sorted[0]->record, ghost);
-    commit(t);
+    lx_commit(t);
     close_script(&s);
 }
 
@@ -250,8 +200,8 @@ static void writes__a_frozen_record_is_looked_up_again(void **state) {
 /* K3: while it sleeps behind a lock holder it has neither locks nor ghosts. */
 static void release_reader(struct script *s, const struct vk_wait_info *info) {
     assert_int_equal(info->slot, 2);
-    assert_null(find(&s->lx, "a"));
-    assert_true(lx_free(find(&s->lx, "b")));
+    assert_null(lx_find(&s->lx, "a"));
+    assert_true(lx_free(lx_find(&s->lx, "b")));
     if (s->sleeps == 2) lx_end(&s->lx.txns[1], true);
 }
 
@@ -265,14 +215,14 @@ static void ordinary__sleeps_with_empty_hands(void **state) {
         put(&s.lx, "b");
         put(&s.lx, "c");
         struct vcc_txn *holder = lx_begin(&s.lx, 1, 0), *t = lx_begin(&s.lx, 2, 0);
-        assert_int_equal(lx_lock(holder, find(&s.lx, "c"), each[i]), VARVE_OK);
-        stage(t, &s.lx, "a", VK_PUT, VK_ANY);
-        stage(t, &s.lx, "b", VK_PUT, VK_ANY);
-        stage(t, &s.lx, "c", VK_PUT, VK_ANY);
+        assert_int_equal(lx_lock(holder, lx_find(&s.lx, "c"), each[i]), VARVE_OK);
+        lx_stage(t, &s.lx, "a", VK_PUT, VK_ANY);
+        lx_stage(t, &s.lx, "b", VK_PUT, VK_ANY);
+        lx_stage(t, &s.lx, "c", VK_PUT, VK_ANY);
         assert_int_equal(vlm_lock_writes(t, NULL, count_insert), VARVE_OK);
         assert_int_equal(s.sleeps, 2);
         assert_int_equal(s.inserted, 2);
-        commit(t);
+        lx_commit(t);
         close_script(&s);
     }
 }
@@ -285,20 +235,20 @@ static void ordinary__waits_for_a_gap(void **state) {
     put(&s.lx, "b");
     put(&s.lx, "d");
     struct vcc_txn *holder = lx_begin(&s.lx, 1, 0), *t = lx_begin(&s.lx, 2, 0);
-    assert_int_equal(lx_lock(holder, find(&s.lx, "d"), VLM_GS), VARVE_OK);
-    stage(t, &s.lx, "a", VK_PUT, VK_ANY);
-    stage(t, &s.lx, "c", VK_PUT, VK_ANY);
+    assert_int_equal(lx_lock(holder, lx_find(&s.lx, "d"), VLM_GS), VARVE_OK);
+    lx_stage(t, &s.lx, "a", VK_PUT, VK_ANY);
+    lx_stage(t, &s.lx, "c", VK_PUT, VK_ANY);
     assert_int_equal(vlm_lock_writes(t, NULL, NULL), VARVE_OK);
     assert_int_equal(s.last.kind, VK_WAIT_GAP);
     assert_int_equal(s.sleeps, 2);
-    commit(t);
-    assert_int_equal(find(&s.lx, "d")->gap, 0);
+    lx_commit(t);
+    assert_int_equal(lx_find(&s.lx, "d")->gap, 0);
     close_script(&s);
 }
 
 static void see_locks(struct script *s, const struct vk_wait_info *info) {
     if (info->slot != 2) return;
-    assert_true(find(&s->lx, "b")->lk == vst_lk_of(2)); /* it keeps what it has */
+    assert_true(lx_find(&s->lx, "b")->lk == vst_lk_of(2)); /* it keeps what it has */
     if (s->sleeps == 2) vlm_drop(&s->lx.domain, &find(&s->lx, "c")->lk, vlm_me(&s->lx.txns[1]));
 }
 
@@ -312,11 +262,11 @@ static void ordinary__waits_for_another_with_its_locks(void **state) {
     struct vcc_txn *other = lx_begin(&s.lx, 1, 0), *t = lx_begin(&s.lx, 2, 0);
     struct vlm_ask ask = {find(&s.lx, "c"), VLM_X, VLM_ORDINARY | VLM_UNLISTED};
     assert_int_equal(vlm_take(other, &ask), VARVE_OK);
-    stage(t, &s.lx, "b", VK_PUT, VK_ANY);
-    stage(t, &s.lx, "c", VK_PUT, VK_ANY);
+    lx_stage(t, &s.lx, "b", VK_PUT, VK_ANY);
+    lx_stage(t, &s.lx, "c", VK_PUT, VK_ANY);
     assert_int_equal(vlm_lock_writes(t, NULL, NULL), VARVE_OK);
     assert_int_equal(s.sleeps, 2);
-    commit(t);
+    lx_commit(t);
     lx_end(other, true);
     close_script(&s);
 }
@@ -325,7 +275,7 @@ static void ordinary__waits_for_another_with_its_locks(void **state) {
 static void holder_is_wounded(struct script *s, const struct vk_wait_info *info) {
     (void)info;
     assert_true(vk_wounded(s->lx.txns[1].slot));
-    assert_true(find(&s->lx, "b")->lk == vst_lk_of(2));
+    assert_true(lx_find(&s->lx, "b")->lk == vst_lk_of(2));
     lx_end(&s->lx.txns[1], false);
 }
 
@@ -340,13 +290,13 @@ static void holder__wounds_in_precommit(void **state) {
         put(&s.lx, "d");
         struct vcc_txn *t = lx_begin(&s.lx, 2, 10), *younger = lx_begin(&s.lx, 1, 20);
         vlm_become_holder(t);
-        assert_int_equal(lx_lock(younger, find(&s.lx, "d"), each[i]), VARVE_OK);
-        stage(t, &s.lx, "b", VK_PUT, VK_ANY);
-        stage(t, &s.lx, each[i] == VLM_GS ? "c" : "d", VK_PUT, VK_ANY);
+        assert_int_equal(lx_lock(younger, lx_find(&s.lx, "d"), each[i]), VARVE_OK);
+        lx_stage(t, &s.lx, "b", VK_PUT, VK_ANY);
+        lx_stage(t, &s.lx, each[i] == VLM_GS ? "c" : "d", VK_PUT, VK_ANY);
         assert_int_equal(vlm_lock_writes(t, NULL, NULL), VARVE_OK);
         assert_int_equal(s.sleeps, 1);
-        assert_int_equal(find(&s.lx, "d")->lk & VST_LK_CLAIM, 0);
-        commit(t);
+        assert_int_equal(lx_find(&s.lx, "d")->lk & VST_LK_CLAIM, 0);
+        lx_commit(t);
         close_script(&s);
     }
 }
@@ -359,18 +309,18 @@ static void ghosts__inherit_own_gap_locks(void **state) {
         open_script(&s);
         put(&s.lx, "d");
         struct vcc_txn *t = lx_begin(&s.lx, 1, 0);
-        assert_int_equal(lx_lock(t, find(&s.lx, "d"), VLM_GS), VARVE_OK);
-        stage(t, &s.lx, "b", VK_PUT, VK_ANY);
+        assert_int_equal(lx_lock(t, lx_find(&s.lx, "d"), VLM_GS), VARVE_OK);
+        lx_stage(t, &s.lx, "b", VK_PUT, VK_ANY);
         assert_int_equal(vlm_lock_writes(t, NULL, NULL), VARVE_OK);
-        assert_true(find(&s.lx, "b")->gap == vlm_me(t).bit);
-        struct vst_record *b = find(&s.lx, "b");
+        assert_true(lx_find(&s.lx, "b")->gap == vlm_me(t).bit);
+        struct vst_record *b = lx_find(&s.lx, "b");
         if (committed != 0)
-            commit(t);
+            lx_commit(t);
         else
             lx_end(t, false);
         assert_true(lx_free(b));
-        assert_true(lx_free(find(&s.lx, "d")));
-        assert_ptr_equal(find(&s.lx, "b"), committed != 0 ? b : NULL);
+        assert_true(lx_free(lx_find(&s.lx, "d")));
+        assert_ptr_equal(lx_find(&s.lx, "b"), committed != 0 ? b : NULL);
         close_script(&s);
     }
 }
@@ -381,12 +331,12 @@ static void ghosts__stay_for_a_foreign_gap_lock(void **state) {
     struct script s;
     open_script(&s);
     struct vcc_txn *t = lx_begin(&s.lx, 1, 0), *scanner = lx_begin(&s.lx, 2, 0);
-    stage(t, &s.lx, "b", VK_PUT, VK_ANY);
+    lx_stage(t, &s.lx, "b", VK_PUT, VK_ANY);
     assert_int_equal(vlm_lock_writes(t, NULL, NULL), VARVE_OK);
-    struct vst_record *b = find(&s.lx, "b");
+    struct vst_record *b = lx_find(&s.lx, "b");
     assert_int_equal(lx_lock(scanner, b, VLM_GS), VARVE_OK);
     lx_end(t, false);
-    assert_ptr_equal(find(&s.lx, "b"), b);
+    assert_ptr_equal(lx_find(&s.lx, "b"), b);
     assert_int_equal(b->lk, 0);
     assert_true(b->gap == vlm_me(scanner).bit);
     lx_end(scanner, true);
@@ -400,13 +350,13 @@ static void writes__timeout_takes_everything_back(void **state) {
     put(&s.lx, "c");
     struct vcc_txn *holder = lx_begin(&s.lx, 1, 0), *t = lx_begin(&s.lx, 2, 0);
     t->deadline_ms = 3000;
-    assert_int_equal(lx_lock(holder, find(&s.lx, "c"), VLM_S), VARVE_OK);
-    stage(t, &s.lx, "a", VK_PUT, VK_ANY);
-    stage(t, &s.lx, "c", VK_PUT, VK_ANY);
+    assert_int_equal(lx_lock(holder, lx_find(&s.lx, "c"), VLM_S), VARVE_OK);
+    lx_stage(t, &s.lx, "a", VK_PUT, VK_ANY);
+    lx_stage(t, &s.lx, "c", VK_PUT, VK_ANY);
     assert_int_equal(vlm_lock_writes(t, NULL, NULL), VARVE_TIMEOUT);
     assert_int_equal(t->detail.other_txn, 1001);
-    assert_null(find(&s.lx, "a"));
-    assert_int_equal(find(&s.lx, "c")->lk & (VST_LK_WAITERS | VST_LK_CLAIM), 0);
+    assert_null(lx_find(&s.lx, "a"));
+    assert_int_equal(lx_find(&s.lx, "c")->lk & (VST_LK_WAITERS | VST_LK_CLAIM), 0);
     lx_end(t, false);
     lx_end(holder, true);
     close_script(&s);
@@ -447,7 +397,7 @@ static void claim_keys(struct actor *a, const struct vcc_txn *t) {
 static int lock_first(struct actor *a, struct vcc_txn *t) {
     static const enum vlm_mode modes[] = {VLM_S, VLM_U, VLM_X, VLM_GS};
     for (unsigned i = 0; i < 2; i++) {
-        struct vst_record *record = find(&a->storm->lx, names[vb_random_below(&a->random, KEYS)]);
+        struct vst_record *record = lx_find(&a->storm->lx, names[vb_random_below(&a->random, KEYS)]);
         if (record == NULL) record = vst_sentinel(a->storm->lx.table);
         bool sentinel = record == vst_sentinel(a->storm->lx.table);
         int status = lx_lock(t, record, sentinel ? VLM_GS : modes[vb_random_below(&a->random, 4)]);
@@ -468,14 +418,14 @@ static void *storm_thread(void *arg) {
             age = t->slot->age;
             int status = holder ? lock_first(a, t) : VARVE_OK;
             for (unsigned i = 0; status == VARVE_OK && i < 3; i++)
-                stage(t, &s->lx, names[vb_random_below(&a->random, KEYS)],
+                lx_stage(t, &s->lx, names[vb_random_below(&a->random, KEYS)],
                       vb_random_below(&a->random, 2) == 0 ? VK_PUT : VK_DELETE, VK_ANY);
             if (status == VARVE_OK) status = vlm_lock_writes(t, NULL, NULL);
             lx_check(status == VARVE_OK || (holder && status == VARVE_DEADLOCK));
             if (status == VARVE_OK) claim_keys(a, t);
             bool commits = status == VARVE_OK && vb_random_below(&a->random, 3) != 0 && vlm_check_wound(t) == VARVE_OK;
             if (commits)
-                commit(t);
+                lx_commit(t);
             else
                 lx_end(t, false);
             if (status == VARVE_OK) break;
@@ -502,7 +452,7 @@ static void storm__holders_and_ordinary_committers(void **state) {
     pthread_t threads[THREADS], janitor;
     memset(&s, 0, sizeof(s));
     lx_open(&s.lx, VCC_WOUND_WAIT, 44);
-    open_table(&s.lx);
+    lx_open_table(&s.lx);
     s.rounds = lx_rounds(20000);
     s.seed = lx_seed();
     pthread_barrier_init(&s.start, NULL, THREADS);
@@ -519,11 +469,11 @@ static void storm__holders_and_ordinary_committers(void **state) {
     assert_int_equal(s.commits, s.rounds * THREADS);
     printf("%llu transactions, %llu sleeps\n", (unsigned long long)s.commits, (unsigned long long)s.lx.lock_waits);
     for (unsigned k = 0; k < KEYS; k++) {
-        struct vst_record *record = find(&s.lx, names[k]);
+        struct vst_record *record = lx_find(&s.lx, names[k]);
         if (record != NULL) assert_true(lx_free(record));
     }
     assert_int_equal(vst_sentinel(s.lx.table)->gap, 0);
-    close_table(&s.lx);
+    lx_close_table(&s.lx);
 }
 
 int main(void) {

@@ -208,6 +208,29 @@ static void the_ring_can_be_closed_before_the_log(void **state) {
     finish();
 }
 
+static void without_file_ids_nothing_is_lost(void **state) {
+    (void)state;
+    start(&FX_LIMITS);
+    model.no_files = 1;
+    int status = VARVE_OK;
+    for (unsigned i = 0; i < 100 && status == VARVE_OK; i++) {
+        status = fx_commit(&fx, 1 + i % FX_SLOTS, VARVE_SYNC_GROUP);
+        assert_int_equal(fx_checkpoint(&fx), VARVE_OK);
+    }
+    assert_int_equal(status, VARVE_IO);
+    assert_false(vtl_poisoned(fx.log));
+    check_space();
+    model.no_files = 0;
+    for (unsigned i = 0; i < 60; i++) assert_int_equal(fx_commit(&fx, 1 + i % FX_SLOTS, VARVE_SYNC_GROUP), VARVE_OK);
+    model.no_files = 1;
+    assert_int_equal(fx_checkpoint(&fx), VARVE_IO); /* a segment is neither recycled nor lost */
+    assert_false(vtl_poisoned(fx.log));
+    model.no_files = 0;
+    assert_int_equal(fx_checkpoint(&fx), VARVE_OK);
+    check_space();
+    finish();
+}
+
 static void hardening_nothing_is_free(void **state) {
     (void)state;
     start(&FX_LIMITS);
@@ -231,6 +254,7 @@ int main(void) {
         cmocka_unit_test(every_size_comes_back),
         cmocka_unit_test(segments_grow_and_are_prepared_ahead),
         cmocka_unit_test(the_ring_can_be_closed_before_the_log),
+        cmocka_unit_test(without_file_ids_nothing_is_lost),
         cmocka_unit_test(hardening_nothing_is_free),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -34,6 +34,7 @@ struct fx_model {
     uint64_t count;              /* atomic */
     uint64_t cut, first_seq;     /* of the last checkpoint */
     uint64_t next_file;          /* atomic */
+    uint32_t no_files;           /* the manifest hands out no ids */
 };
 
 struct fx {
@@ -51,7 +52,10 @@ struct fx {
 
 #define FX_LIMITS ((struct vk_limits){FX_SLOTS, 4, 4, 4, 512, 512, 8 << 10, 16 << 10, 1 << 10, 4})
 
-static inline uint64_t fx_next_file(void *arg) { return vb_add_relaxed(&((struct fx_model *)arg)->next_file, 1) + 1; }
+static inline uint64_t fx_next_file(void *arg) {
+    struct fx_model *model = arg;
+    return vb_load_relaxed(&model->no_files) ? 0 : vb_add_relaxed(&model->next_file, 1) + 1;
+}
 static inline uint64_t fx_manifest(void *arg) {
     (void)arg;
     return 7;

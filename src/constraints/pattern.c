@@ -55,6 +55,7 @@ static int compile(struct vcn_pattern *pattern, const char *text, struct vk_deta
                                   &code, &offset, context);
     pcre2_compile_context_free(context);
     if (pattern->code != NULL) return VARVE_OK;
+    if (code == PCRE2_ERROR_HEAP_FAILED) return VARVE_NOMEM;
     PCRE2_UCHAR reason[120];
     if (pcre2_get_error_message(code, reason, sizeof reason) < 0) reason[0] = 0;
     return vk_fail(detail, VARVE_INVALID, VARVE_REASON_CALLER, "the pattern is not valid at byte %zu: %s",

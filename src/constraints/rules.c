@@ -122,13 +122,3 @@ int vcn_check_row(const struct vcn_rules *rules, const char *table_name, varve_s
     }
     return VARVE_OK;
 }
-
-/* Row rules have been checked when each row was staged, and rules change only while no transaction is open; every kind
- * so far is a row rule, so there is nothing left for the commit to look at. */
-int vcn_check_writes(struct vk_write *const *writes, size_t count, vcn_rules_of_fn rules_of, struct vk_detail *detail) {
-    (void)writes;
-    (void)count;
-    (void)rules_of;
-    (void)detail;
-    return VARVE_OK;
-}

@@ -30,18 +30,16 @@ static void janitor(void *arg) {
     uint64_t pace = PACE_MIN_NS;
     uint64_t tick_ns = db->options.sync_interval_ms * 1000000ull;
     uint64_t last_tick = db->os->ops->now_ns(db->os);
-    bool ticks = db->options.sync == VARVE_SYNC_INTERVAL || db->options.sync == VARVE_SYNC_NONE;
     while (vb_load_acquire(&db->stop) == 0) {
         bool freed = vdb_janitor_step(db);
         watch_memory(db);
         uint64_t now = db->os->ops->now_ns(db->os);
-        if (ticks && db->dir != NULL && now - last_tick >= tick_ns) {
+        if (db->dir != NULL && now - last_tick >= tick_ns) {
             vtl_tick(db->log);
             last_tick = now;
         }
         pace = freed ? PACE_MIN_NS : pace * 2 < PACE_MAX_NS ? pace * 2 : PACE_MAX_NS;
-        uint64_t limit = ticks && tick_ns < pace ? tick_ns : pace;
-        vos_futex_wait(&db->stop, 0, limit);
+        vos_futex_wait(&db->stop, 0, tick_ns < pace ? tick_ns : pace);
     }
 }
 

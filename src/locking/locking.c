@@ -2,21 +2,22 @@
  *
  * Owns nothing: locks are lockmgr's, records storage's. Thread rule: the transaction's owner.
  *  L1  read committed: a row is read when its writer field was empty a moment ago; nothing is held
- *  L2  repeatable read: S to the end on each row read that exists or has a record, and GS to the end below which an absent
- *      key would be linked; ghosts and gaps that a cursor passes are not items
+ *  L2  repeatable read: S to the end on each row read that exists or has a record, and GS to the end below which an
+ *      absent key would be linked; ghosts and gaps that a cursor passes are not items
  *  L3  serializable: S on every record met, ghosts too, and GS on every gap crossed, to the end
- *  L4  every level: X from the first write of a row that has a record to the end; a new key is X-locked in precommit, and at
- *      serializable the gap it will be linked into has GS until then
- *  L5  a gap's GS protects only once its record was seen to be the successor still, and the leaf that was read to be unchanged,
- *      both after the grant; the looks are fenced off from the grant (vst_successor, vst_leaf_same), and so is the latch of
- *      whoever links a key from its look at the gap word: one of the two sees the other
+ *  L4  every level: X from the first write of a row that has a record to the end; a new key is X-locked in precommit,
+ *      and at serializable the gap it will be linked into has GS until then
+ *  L5  a gap's GS protects only once its record was seen to be the successor still, and the leaf that was read to be
+ *      unchanged, both after the grant; the looks are fenced off from the grant (vst_successor, vst_leaf_same), and so
+ *      is the latch of whoever links a key from its look at the gap word: one of the two sees the other
  *  L6  a declared read-only transaction reads at a registered snapshot and never meets a lock
- * Every lock is held before the cts is drawn and the reads are stable until then, so the serial order is that of the cts, as
- * in the other schemes, and validation has nothing to do.
+ * Every lock is held before the cts is drawn and the reads are stable until then, so the serial order is that of the
+ * cts, as in the other schemes, and validation has nothing to do.
  *
- * Sources: Eswaran, Gray, Lorie, Traiger, The Notions of Consistency and Predicate Locks in a Database System, CACM 1976;
- * Gray, Lorie, Putzolu, Traiger, Granularity of Locks and Degrees of Consistency, 1976; Mohan, ARIES/KVL, VLDB 1990 (gaps
- * by next key); Graefe et al., orthogonal key-value locking, BTW 2015 (gap apart from key). Departures in README.md.
+ * Sources: Eswaran, Gray, Lorie, Traiger, The Notions of Consistency and Predicate Locks in a Database System, CACM
+ * 1976; Gray, Lorie, Putzolu, Traiger, Granularity of Locks and Degrees of Consistency, 1976; Mohan, ARIES/KVL, VLDB
+ * 1990 (gaps by next key); Graefe et al., orthogonal key-value locking, BTW 2015 (gap apart from key). Departures in
+ * README.md.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -41,7 +42,7 @@ static int begin(struct vcc_txn *t) {
     return VARVE_OK;
 }
 
-/* --- rows ----------------------------------------------------------------------------------------------------------- */
+/* --- rows --------------------------------------------------------------------------------------------------------- */
 
 static int answer(struct vcc_txn *t, int status, const struct vst_seen *seen, struct vcc_result *result) {
     if (status == VST_WAIT) {
@@ -73,7 +74,7 @@ static int read_row(struct vcc_txn *t, const struct vcc_access *access, struct v
     return status;
 }
 
-/* --- gaps ----------------------------------------------------------------------------------------------------------- */
+/* --- gaps --------------------------------------------------------------------------------------------------------- */
 
 /* The first record at or beyond the end of the gap that a step has crossed. */
 static struct vst_record *guard_of(const struct vcc_scan *scan, const struct vcc_step *step) {
@@ -82,9 +83,9 @@ static struct vst_record *guard_of(const struct vcc_scan *scan, const struct vcc
     return reverse ? vst_successor(scan->table, VARVE_SLICE("", 0), false) : vst_sentinel(scan->table);
 }
 
-/* L5, across leaves, after the grant of GS on the guard. The first look says that nothing lies between the later leaves' low
- * ends and the guard, and so it stays. The second says that whoever had latched an earlier leaf, and had found a successor that is
- * gone now, has linked nothing; whoever latches one later finds the guard. */
+/* L5, across leaves, after the grant of GS on the guard. The first look says that nothing lies between the later
+ * leaves' low ends and the guard, and so it stays. The second says that whoever had latched an earlier leaf, and had
+ * found a successor that is gone now, has linked nothing; whoever latches one later finds the guard. */
 static bool still_guards(const struct vcc_scan *scan, const struct vcc_step *step, const struct vst_record *guard) {
     return guard_of(scan, step) == guard && guard_of(scan, step) == guard;
 }
@@ -115,7 +116,7 @@ static int range(struct vcc_txn *t, struct vcc_scan *scan, const struct vcc_step
     return vst_leaf_same(step->portion->leaf, step->portion->olc) ? VARVE_OK : VCC_RETRY; /* K9 */
 }
 
-/* --- writing and the end ---------------------------------------------------------------------------------------------- */
+/* --- writing and the end ------------------------------------------------------------------------------------------ */
 
 static int write_intent(struct vcc_txn *t, struct vst_table *table, varve_slice key, struct vst_record *record) {
     if (record != NULL) return vlm_acquire(t, record, VLM_X);

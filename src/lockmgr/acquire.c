@@ -3,8 +3,8 @@
  * Owns t->locks: one entry for each record (or gap) in which the transaction has anything, in the order of the first
  * grant; an upgrade adds none. The words themselves say what is held. Thread rule: the transaction's owner.
  *  1. The slot is marked before its first lock and unmarked after its last.
- *  2. A reader bit is leased at the first lock of a transaction that will take S or GS, when it holds nothing: then it may
- *     wait for one without closing a cycle. Returned after the last lock.
+ *  2. A reader bit is leased at the first lock of a transaction that will take S or GS, when it holds nothing: then it
+ *     may wait for one without closing a cycle. Returned after the last lock.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -23,7 +23,8 @@ void vlm_become_holder(struct vcc_txn *t) {
 int vlm_check_wound(struct vcc_txn *t) {
     if (vb_likely(!vk_wounded(t->slot))) return VARVE_OK;
     if (t->shared->deadlock == VCC_DETECT)
-        return vk_fail(&t->detail, VARVE_DEADLOCK, VARVE_REASON_CYCLE, "the youngest of a cycle of waiting transactions");
+        return vk_fail(&t->detail, VARVE_DEADLOCK, VARVE_REASON_CYCLE,
+                       "the youngest of a cycle of waiting transactions");
     return vk_fail(&t->detail, VARVE_DEADLOCK, VARVE_REASON_WOUNDED, "an older transaction needed a lock held here");
 }
 
@@ -47,8 +48,10 @@ static int lease_bit(struct vcc_txn *t, enum vlm_mode mode) {
     if (!reader && (t->snap != VK_NO_SNAP || t->level <= VARVE_READ_COMMITTED)) return VARVE_OK;
     if (vk_reader_bit_lease(t->domain, t->slot)) return VARVE_OK;
     if (t->locks.count != 0)
-        return vk_fail(&t->detail, VARVE_DEADLOCK, VARVE_REASON_DIED, "%u transactions hold read locks, as many as can: "
-                       "this one holds locks and may not wait for its turn", t->domain->limits.reader_bits);
+        return vk_fail(&t->detail, VARVE_DEADLOCK, VARVE_REASON_DIED,
+                       "%u transactions hold read locks, as many as can: "
+                       "this one holds locks and may not wait for its turn",
+                       t->domain->limits.reader_bits);
     t->pending = (struct vcc_pending){.record = NULL, .mode = mode};
     return VCC_WAIT;
 }
@@ -81,8 +84,10 @@ static int wait_for_bit(struct vcc_txn *t) {
         uint32_t seen = vb_load_acquire(&domain->reader_bits_wake);
         if (vk_reader_bit_lease(domain, t->slot)) return VARVE_OK;
         if (now >= deadline)
-            return vk_fail(&t->detail, VARVE_TIMEOUT, VARVE_REASON_LOCK_TIMEOUT, "waited %llu ms while %u others hold read "
-                           "locks, as many as can", (unsigned long long)t->deadline_ms, domain->limits.reader_bits);
+            return vk_fail(&t->detail, VARVE_TIMEOUT, VARVE_REASON_LOCK_TIMEOUT,
+                           "waited %llu ms while %u others hold read "
+                           "locks, as many as can",
+                           (unsigned long long)t->deadline_ms, domain->limits.reader_bits);
         if (domain->hooks.on_wait != NULL && domain->hooks.on_wait(domain->hooks.arg, &info)) continue;
         vos_futex_wait(&domain->reader_bits_wake, seen, deadline != UINT64_MAX ? deadline - now : 0);
     }

@@ -1,16 +1,16 @@
 /* cycle.c - the search for a cycle in the waits-for graph, for the policy `detect`.
  *
- * Owns nothing; the graph is in the slots (waiting_on) and in the words they wait for. Thread rule: any thread, in a read
- * section: a waiter's pin keeps the record it waits for, and the section keeps it once the waiter has gone.
+ * Owns nothing; the graph is in the slots (waiting_on) and in the words they wait for. Thread rule: any thread, in a
+ * read section: a waiter's pin keeps the record it waits for, and the section keeps it once the waiter has gone.
  *  1. A waiter waits for the writer of its word, or, where the writer field is empty or its own, for the other readers;
  *     and, while the word shows a claim, for the older ones that wait for it too. A waiter for X behind a U that others
  *     read beside waits for both; the readers are seen once the U has gone.
- *  2. Words change while they are read, so a cycle may be found that never stood at one moment: a victim too many, never
- *     a missed deadlock, for a cycle that stands is found by every later search.
+ *  2. Words change while they are read, so a cycle may be found that never stood at one moment: a victim too many,
+ *     never a missed deadlock, for a cycle that stands is found by every later search.
  *  3. The path is at most PATH_MAX_SLOTS long; longer cycles end by the lock timeout.
  *  4. All who search a cycle choose the same victim, its youngest member.
- * Source: depth-first search over one outgoing wait per transaction; Agrawal, Carey, DeWitt, Deadlock Detection is Cheap,
- * SIGMOD Record 1983.
+ * Source: depth-first search over one outgoing wait per transaction; Agrawal, Carey, DeWitt, Deadlock Detection is
+ * Cheap, SIGMOD Record 1983.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -22,10 +22,10 @@ enum { PATH_MAX_SLOTS = 64 };
 
 struct step {
     unsigned slot;
-    const uint64_t *queue; /* older waiters for this word are still to follow, from the one after `queued`; NULL: none */
+    const uint64_t *queue; /* its older waiters are still to follow, after slot `queued`; NULL: none */
     unsigned queued;
-    unsigned writer;       /* still to follow, 0: none */
-    uint64_t readers;      /* still to follow, by reader bit */
+    unsigned writer;  /* still to follow, 0: none */
+    uint64_t readers; /* still to follow, by reader bit */
 };
 struct path {
     struct vk_domain *domain;

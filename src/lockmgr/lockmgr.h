@@ -22,8 +22,8 @@
  *  K9  after its last GS a scanner re-validates the leaf; on retry it keeps the locks it has
  *  K10 nothing waits inside a read section or with a latch held
  * Sources: Rosenkrantz, Stearns, Lewis, System Level Concurrency Control for Distributed Database Systems, TODS 1978
- * (wound-wait, wait-die); Graefe, Lomet et al., orthogonal key-value locking, BTW 2015 (gap words); departures: words in
- * records, no lock table, reader bits leased.
+ * (wound-wait, wait-die); Graefe, Lomet et al., orthogonal key-value locking, BTW 2015 (gap words); departures: words
+ * in records, no lock table, reader bits leased.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -47,12 +47,13 @@ void vlm_become_holder(struct vcc_txn *t);
  * VCC_WAIT: t->pending says what for; leave the section, vlm_wait, look up again. VCC_RETRY: the record is FROZEN.
  * DEADLOCK: wounded, or no reader bit is left (t->detail filled). NOMEM. */
 int vlm_acquire(struct vcc_txn *t, struct vst_record *record, enum vlm_mode mode);
-/* As S taken and released at once: OK when the writer field was empty a moment ago, or is the transaction's own. What is
- * read after that is committed, and whole: whoever writes the row later holds all its locks by then. Nothing is held. */
+/* As S taken and released at once: OK when the writer field was empty a moment ago, or is the transaction's own. What
+ * is read after that is committed, and whole: whoever writes the row later holds all its locks by then. Nothing is
+ * held. */
 int vlm_pass(struct vcc_txn *t, struct vst_record *record);
-/* Outside sections: waits for what t->pending describes (also an install wait). OK: look up and try again; the lock itself
- * has been granted already where one was asked for. DEADLOCK (wounded, died, part of a cycle), TIMEOUT with the holder's
- * label, NOMEM. */
+/* Outside sections: waits for what t->pending describes (also an install wait). OK: look up and try again; the lock
+ * itself has been granted already where one was asked for. DEADLOCK (wounded, died, part of a cycle), TIMEOUT with the
+ * holder's label, NOMEM. */
 int vlm_wait(struct vcc_txn *t);
 /* Drops a lock early. */
 void vlm_release(struct vcc_txn *t, struct vst_record *record, enum vlm_mode mode);

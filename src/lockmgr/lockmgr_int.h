@@ -29,10 +29,10 @@ static inline uint64_t *vlm_word(struct vst_record *record, unsigned mode) {
     return (mode & (VLM_GS | VLM_INSERT)) != 0 ? &record->gap : &record->lk;
 }
 struct vlm_rivals vlm_rivals(uint64_t v, unsigned mode, struct vlm_me me);
-bool vlm_covers(uint64_t v, unsigned mode, struct vlm_me me);     /* held already, or something stronger */
-bool vlm_has_any(uint64_t v, struct vlm_me me);                   /* holds anything at all in this word */
+bool vlm_covers(uint64_t v, unsigned mode, struct vlm_me me);      /* held already, or something stronger */
+bool vlm_has_any(uint64_t v, struct vlm_me me);                    /* holds anything at all in this word */
 uint64_t vlm_granted(uint64_t v, unsigned mode, struct vlm_me me); /* the word once `mode` is taken */
-uint64_t vlm_dropped(uint64_t v, struct vlm_me me);               /* the word once all of me and WAITERS are gone */
+uint64_t vlm_dropped(uint64_t v, struct vlm_me me);                /* the word once all of me and WAITERS are gone */
 /* Two values of a word that show the same holders. */
 static inline bool vlm_same_holders(uint64_t a, uint64_t b) {
     return ((a ^ b) & ~(VST_LK_WAITERS | VST_LK_CLAIM)) == 0;
@@ -70,8 +70,8 @@ struct vlm_ask {
 };
 enum { VLM_BARRED = 3 }; /* beside statuses, VCC_WAIT and VCC_RETRY: K3, release everything first */
 
-/* One attempt. OK: had, taken or (INSTANT) free; VCC_WAIT: somebody is in the way; VCC_RETRY: FROZEN. Room in t->locks has
- * been made. `claimed`: the claim in the word is this transaction's; taking the lock clears it. Does not wait. */
+/* One attempt. OK: had, taken or (INSTANT) free; VCC_WAIT: somebody is in the way; VCC_RETRY: FROZEN. Room in t->locks
+ * has been made. `claimed`: the claim in the word is this transaction's; taking the lock clears it. Does not wait. */
 int vlm_try(struct vcc_txn *t, const struct vlm_ask *ask, bool claimed);
 /* Attempts until it is had. OK, VCC_RETRY, BARRED, DEADLOCK, TIMEOUT. Outside sections. */
 int vlm_take(struct vcc_txn *t, const struct vlm_ask *ask);

@@ -1,8 +1,8 @@
 /* policy.c - what a lock holder does about another that is in its way.
  *
  * Owns nothing. Thread rule: any thread.
- *  1. In wound-wait every wait is of a younger for an older lock holder, or for a victim, which will let go; in wait-die
- *     every wait is of an older for a younger. Either way no cycle can close.
+ *  1. In wound-wait every wait is of a younger for an older lock holder, or for a victim, which will let go; in
+ *     wait-die every wait is of an older for a younger. Either way no cycle can close.
  *  2. A holder that is committing is waited for under every policy, and never wounded: it waits for no lock any more.
  *  3. An ordinary committer is waited for under every policy: it holds nothing while it waits for a lock holder.
  *  4. Ages may be equal (a retry keeps its age and may run in another slot while its first slot begins anew at the same

@@ -1,18 +1,19 @@
 /* wait.c - taking a lock that somebody else may hold: attempts, claims, sleeping, wounding, timeouts.
  *
- * Owns the wait state of a slot while its transaction waits: wake, waiting_on, and a claim in the word. Thread rule: the
- * transaction's owner; only vlm_wound touches another's slot. A lock word is read outside read sections here: the pin
- * keeps its record.
+ * Owns the wait state of a slot while its transaction waits: wake, waiting_on, and a claim in the word. Thread rule:
+ * the transaction's owner; only vlm_wound touches another's slot. A lock word is read outside read sections here: the
+ * pin keeps its record.
  *  1. One round of vlm_take is K5. Whatever ends a sleep, the next round begins with a fresh attempt.
- *  2. A waiter sleeps on its own slot's wake word, never on the lock word: a wound does not change the lock word, and the
- *     lock word may come back to the value that was seen.
- *  3. A claim is set and cleared within one call of vlm_take, so none is left behind (K4). While it stands, a lock holder
- *     that has nothing in this word gives way to an older one that sleeps for it: it queues (wound-wait, where it waits
- *     for an older one, as ever; detect, whose search knows) or dies (wait-die). Else a victim that runs again at once
- *     takes the lock back before its wounder has woken, and a stream of readers starves an upgrade.
- *  4. The order of clearing wake, setting WAITERS and testing the wound holds by full barriers: a wounder CASes the wound,
- *     then sets wake; whoever misses the wound here has cleared wake before it was set.
- * Sources: as lockmgr.h; the order of K5 and K6 is Dekker's, found by model checking: a futex on the lock word loses wounds.
+ *  2. A waiter sleeps on its own slot's wake word, never on the lock word: a wound does not change the lock word, and
+ *     the lock word may come back to the value that was seen.
+ *  3. A claim is set and cleared within one call of vlm_take, so none is left behind (K4). While it stands, a lock
+ *     holder that has nothing in this word gives way to an older one that sleeps for it: it queues (wound-wait, where
+ *     it waits for an older one, as ever; detect, whose search knows) or dies (wait-die). Else a victim that runs again
+ *     at once takes the lock back before its wounder has woken, and a stream of readers starves an upgrade.
+ *  4. The order of clearing wake, setting WAITERS and testing the wound holds by full barriers: a wounder CASes the
+ *     wound, then sets wake; whoever misses the wound here has cleared wake before it was set.
+ * Sources: as lockmgr.h; the order of K5 and K6 is Dekker's, found by model checking: a futex on the lock word loses
+ * wounds.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -37,7 +38,7 @@ struct wait {
     uint64_t search_step_ns;
 };
 
-/* --- who is in the way ---------------------------------------------------------------------------------------------- */
+/* --- who is in the way -------------------------------------------------------------------------------------------- */
 
 unsigned vlm_older_waiter(struct vk_domain *domain, const uint64_t *word, unsigned self, unsigned after) {
     struct vlm_party me = vlm_party_of(&domain->slots[self]);
@@ -104,7 +105,7 @@ int vlm_blame(struct vcc_txn *t, int status, enum varve_reason reason, const cha
     return status;
 }
 
-/* --- judging -------------------------------------------------------------------------------------------------------- */
+/* --- judging ------------------------------------------------------------------------------------------------------ */
 
 void vlm_wound(struct vk_domain *domain, unsigned victim, uint64_t gen) {
     uint64_t *word = &domain->slots[victim].wound;
@@ -152,7 +153,7 @@ static int judge(struct wait *w, uint64_t v) {
     return vlm_blame(w->t, VARVE_DEADLOCK, VARVE_REASON_DIED, "gave way at a lock on", w->ask, first);
 }
 
-/* --- sleeping ------------------------------------------------------------------------------------------------------- */
+/* --- sleeping ----------------------------------------------------------------------------------------------------- */
 
 /* Part of a cycle? Its youngest member dies. */
 static int search(struct wait *w) {
@@ -162,7 +163,8 @@ static int search(struct wait *w) {
     unsigned victim = vlm_find_cycle(t->domain, t->self, &gen);
     vos_rcu_exit();
     if (victim == t->self)
-        return vlm_blame(t, VARVE_DEADLOCK, VARVE_REASON_CYCLE, "part of a cycle of waiting transactions at", w->ask, 0);
+        return vlm_blame(t, VARVE_DEADLOCK, VARVE_REASON_CYCLE, "part of a cycle of waiting transactions at", w->ask,
+                         0);
     if (victim != 0) vlm_wound(t->domain, victim, gen);
     return VARVE_OK;
 }
@@ -200,8 +202,8 @@ static int park(struct wait *w) {
     uint64_t v = vb_load_acquire(w->word);
     if (!blocked(w->t, w->ask, v, w->claimed)) return VARVE_OK;
     uint64_t marked = v | VST_LK_WAITERS;
-    bool claims = (w->ask->mode & (VLM_S | VLM_U | VLM_X)) != 0 && (w->ask->flags & (VLM_INSTANT | VLM_ORDINARY)) == 0 &&
-                  (v & VST_LK_CLAIM) == 0;
+    bool claims = (w->ask->mode & (VLM_S | VLM_U | VLM_X)) != 0 &&
+                  (w->ask->flags & (VLM_INSTANT | VLM_ORDINARY)) == 0 && (v & VST_LK_CLAIM) == 0;
     if (claims) marked |= VST_LK_CLAIM;
     if (!vb_cas(w->word, &v, marked)) return VARVE_OK;
     w->claimed |= claims;
@@ -217,12 +219,11 @@ static int park(struct wait *w) {
 static void give_up(struct wait *w) {
     uint64_t v = vb_load_relaxed(w->word);
     uint64_t cleared = w->claimed ? VST_LK_CLAIM | VST_LK_WAITERS : VST_LK_WAITERS;
-    while (!vb_cas(w->word, &v, v & ~cleared))
-        continue;
+    while (!vb_cas(w->word, &v, v & ~cleared)) continue;
     if ((v & VST_LK_WAITERS) != 0) vlm_wake_word(w->t->domain, w->word);
 }
 
-/* --- taking --------------------------------------------------------------------------------------------------------- */
+/* --- taking ------------------------------------------------------------------------------------------------------- */
 
 static void list(struct vcc_txn *t, const struct vlm_ask *ask) {
     VB_ASSERT(t->locks.count < t->locks.capacity);

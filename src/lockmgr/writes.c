@@ -2,11 +2,12 @@
  *
  * Owns t->sorted and the flags locked, new_ghost and held of the writes in it. Thread rule: the transaction's owner;
  * outside read sections, each step in one of its own.
- *  1. Order is (table id, key), the same for all: ordinary committers that wait for each other with their locks wait for
- *     larger keys only.
+ *  1. Order is (table id, key), the same for all: ordinary committers that wait for each other with their locks wait
+ *     for larger keys only.
  *  2. An ordinary committer never sleeps behind a lock holder, or a claim, with anything in its hands (K3).
- *  3. A new ghost is taken back before it is unlocked: whoever waits for it wakes to a FROZEN record and looks again. Where
- *     another holds S on it or GS on its gap it stays linked, for that lock anchors there (K8), and the purge is told.
+ *  3. A new ghost is taken back before it is unlocked: whoever waits for it wakes to a FROZEN record and looks again.
+ *     Where another holds S on it or GS on its gap it stays linked, for that lock anchors there (K8), and the purge is
+ *     told.
  *  4. A record counts as found only once it is locked and not FROZEN.
  * Sources: Silo (Tu et al., SOSP 2013, 4.4: write sets locked in order); Bernstein, Hadzilacos, Goodman, Concurrency
  * Control and Recovery in Database Systems, 1987, 3.4 (conservative locking: nothing is held while waiting).
@@ -33,7 +34,8 @@ static int sort_writes(struct vcc_txn *t) {
         uint32_t wanted = t->sorted_capacity != 0 ? t->sorted_capacity : FIRST_CAPACITY;
         while (wanted < t->wset.live) wanted *= 2;
         struct vk_write **bigger = vb_heap_alloc(t->heap, wanted * sizeof(*bigger));
-        if (bigger == NULL) return vk_fail(&t->detail, VARVE_NOMEM, VARVE_REASON_RESOURCE, "out of memory for the commit");
+        if (bigger == NULL)
+            return vk_fail(&t->detail, VARVE_NOMEM, VARVE_REASON_RESOURCE, "out of memory for the commit");
         vb_heap_free(t->heap, t->sorted, t->sorted_capacity * sizeof(*bigger));
         t->sorted = bigger;
         t->sorted_capacity = wanted;
@@ -63,7 +65,8 @@ static int check_locked(struct vcc_txn *t, const struct plan *plan, const struct
 }
 
 /* A ghost for a key that has no record. OK; FOUND_OBSTACLE: another's GS on *obstacle; a failure. In a read section. */
-static int link_ghost(struct vcc_txn *t, const struct plan *plan, struct vk_write *write, struct vst_record **obstacle) {
+static int link_ghost(struct vcc_txn *t, const struct plan *plan, struct vk_write *write,
+                      struct vst_record **obstacle) {
     if (write->precondition == VK_MUST_BE_PRESENT) return refuse_presence(t, write);
     size_t room = write->value.size <= VK_INLINE_BYTES ? write->value.size : 8;
     struct vst_inserted inserted;
@@ -82,7 +85,8 @@ static int link_ghost(struct vcc_txn *t, const struct plan *plan, struct vk_writ
 }
 
 /* Finds the record of a write, or links one. */
-static int find_record(struct vcc_txn *t, const struct plan *plan, struct vk_write *write, struct vst_record **obstacle) {
+static int find_record(struct vcc_txn *t, const struct plan *plan, struct vk_write *write,
+                       struct vst_record **obstacle) {
     struct vst_found found;
     int status = VARVE_OK;
     vos_rcu_enter();

@@ -160,18 +160,20 @@ static inline uint64_t vst_head(varve_slice key, size_t start) {
     return head;
 }
 
-/* How many of heads[0..count) are below `head`; no branch depends on them. count <= stride. */
-static inline unsigned vst_heads_below(const uint64_t *heads, unsigned count, uint64_t head) {
-    unsigned base = 0;
-    while (count > 1) {
-        unsigned half = count / 2;
-        base += half & (0u - (unsigned)(vb_seq_load(&heads[base + half - 1]) < head));
-        count -= half;
-    }
-    return base + (count & (unsigned)(vb_seq_load(&heads[base]) < head));
+/* How many heads are below `head`. First which line, then where in it: no load waits for another one's outcome, and
+ * the loops run as often for every node of a table. Unused heads are never below. */
+static inline unsigned vst_heads_below(const uint64_t *heads, unsigned stride, uint64_t head) {
+    unsigned line = 0, below = 0;
+    for (unsigned i = 7; i + 8 < stride; i += 8)
+        line += vb_seq_load(&heads[i]) < head;
+    heads += line * 8;
+    for (unsigned i = 0; i < 8; i++)
+        below += vb_seq_load(&heads[i]) < head;
+    return line * 8 + below;
 }
-static inline unsigned vst_heads_upto(const uint64_t *heads, unsigned count, uint64_t head) {
-    return head == UINT64_MAX ? count : vst_heads_below(heads, count, head + 1);
+/* How many of the first `count`, all that are used, are not above it. */
+static inline unsigned vst_heads_upto(const uint64_t *heads, unsigned stride, unsigned count, uint64_t head) {
+    return head == UINT64_MAX ? count : vst_heads_below(heads, stride, head + 1);
 }
 
 /* Order of two keys whose first `start` bytes are the same. */

@@ -57,9 +57,9 @@ bool vst_inner_search(const struct vst_node *node, uint64_t word, varve_slice ke
     }
     const uint64_t *heads = vst_heads(node);
     uint64_t head = vst_head(key, vst_meta_start(meta));
-    unsigned low = vst_heads_below(heads, count, head);
+    unsigned low = vst_heads_below(heads, node->stride, head);
     if (vb_unlikely(low < count && vb_seq_load(&heads[low]) == head)) {
-        unsigned high = vst_heads_upto(heads, count, head);
+        unsigned high = vst_heads_upto(heads, node->stride, count, head);
         struct vst_look look = {(struct vst_node *)(uintptr_t)node, word};
         if (!settle_seps(&look, key, vst_meta_start(meta), seek == VST_SEEK_BEFORE, &low, high)) return false;
     }
@@ -106,10 +106,10 @@ bool vst_leaf_search(const struct vst_look *leaf, varve_slice key, struct vst_pl
     }
     const uint64_t *heads = vst_heads(node);
     uint64_t head = vst_head(key, vst_meta_start(meta));
-    place->pos = vst_heads_below(heads, count, head);
+    place->pos = vst_heads_below(heads, node->stride, head);
     if (place->pos >= count || vb_seq_load(&heads[place->pos]) != head) return vst_node_still(node, leaf->word);
     unsigned high = place->pos + 1;
-    if (high < count && vb_seq_load(&heads[high]) == head) high = vst_heads_upto(heads, count, head);
+    if (high < count && vb_seq_load(&heads[high]) == head) high = vst_heads_upto(heads, node->stride, count, head);
     return settle_records(leaf, key, vst_meta_start(meta), high, place);
 }
 

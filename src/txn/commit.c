@@ -3,7 +3,7 @@
  * | stage     | what                                                         | can fail with           | then       |
  * | --------- | ------------------------------------------------------------ | ----------------------- | ---------- |
  * | seal      | no more operations                                           | the doom                | abort      |
- * | check     | constraints over the write set                               | CONSTRAINT              | abort      |
+ * | check     | row rules ran when each row was staged; none waits for commit | -                      | -          |
  * | precommit | lock the write set, ghosts for new keys, write-write rules   | retry statuses, NOMEM   | abort      |
  * | reserve   | before-images, blobs, log space; redo encoded but for its cts | FULL, NOMEM, FAILED    | abort      |
  * | stamp     | PREP, cts = fetch_add(clock), COMMITTING                     | -                       | -          |
@@ -28,20 +28,6 @@ static int seal(struct varve_txn *txn) {
     VB_TRY(vtx_enter(txn));
     vtx_cursors_close_all(txn);
     return VARVE_OK;
-}
-
-static const struct vcn_rules *rules_of(const struct vst_table *tree, const char **name) {
-    const struct varve_table *table = vst_table_user(tree);
-    *name = table->name;
-    return table->rules;
-}
-
-static int check(struct varve_txn *txn) {
-    struct vk_wset *wset = &txn->cc.wset;
-    txn->in_callback = true;
-    int status = vcn_check_writes(wset->writes, wset->count, rules_of, &txn->cc.detail);
-    txn->in_callback = false;
-    return status;
 }
 
 /* Gives back, last first, what reserve took for sorted[0..count). */
@@ -124,7 +110,6 @@ static int harden(struct varve_txn *txn, uint64_t cts) {
 /* The stages between seal and harden of a transaction that has written. */
 static int write_out(struct varve_txn *txn) {
     struct vcc_txn *cc = &txn->cc;
-    VB_TRY(check(txn));
     VB_TRY(vcc_precommit(cc));
     VB_TRY(reserve(txn));
     vos_rcu_enter();

@@ -24,12 +24,11 @@
 #include "lockmgr/lockmgr_int.h"
 #include "os/rcu.h"
 
-#define LX_SLOTS 16
+#define LX_SLOTS  16
 #define lx_unused __attribute__((unused))
 
 /* Asserts that also work in threads other than the test's. */
-#define lx_check(c) \
-    ((c) ? (void)0 : (fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #c), fflush(stderr), _exit(1)))
+#define lx_check(c) ((c) ? (void)0 : (fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #c), fflush(stderr), _exit(1)))
 
 struct lx {
     struct vb_memory *memory;
@@ -60,7 +59,7 @@ lx_unused static uint64_t lx_seed(void) {
 lx_unused static void lx_open(struct lx *lx, enum vcc_deadlock deadlock, unsigned reader_bits) {
     memset(lx, 0, sizeof(*lx));
     setvbuf(stdout, NULL, _IOLBF, 0); /* what was said before a hang is not lost */
-    alarm(240); /* the watchdog */
+    alarm(240);                       /* the watchdog */
     lx->limits = VK_LIMITS_DEFAULT;
     lx->limits.slots = LX_SLOTS;
     lx->limits.reader_bits = reader_bits;

@@ -30,9 +30,13 @@ lx_unused static struct vst_record *lx_find(struct lx *lx, const char *key) {
 }
 
 lx_unused static struct vk_write *lx_stage(struct vcc_txn *t, struct lx *lx, const char *key, enum vk_write_kind kind,
-                              enum vk_precondition precondition) {
-    struct vk_write write = {.table = lx->table, .key = lx_text(key), .table_id = 1, .kind = (uint8_t)kind,
-                             .precondition = (uint8_t)precondition}, *added;
+                                           enum vk_precondition precondition) {
+    struct vk_write write = {.table = lx->table,
+                             .key = lx_text(key),
+                             .table_id = 1,
+                             .kind = (uint8_t)kind,
+                             .precondition = (uint8_t)precondition},
+                    *added;
     if (kind == VK_PUT) write.value = lx_text("value");
     lx_check(vk_wset_add(&t->wset, &write, &added) == VARVE_OK);
     return added;

@@ -18,8 +18,8 @@ struct storm {
     uint32_t exclusive[RECORDS];
     uint64_t rounds;
     uint64_t seed;
-    uint64_t done;      /* atomic */
-    uint64_t aborts;    /* atomic */
+    uint64_t done;       /* atomic */
+    uint64_t aborts;     /* atomic */
     uint64_t most_tries; /* atomic: of one transaction */
     bool upgrades_only;
 };
@@ -114,7 +114,8 @@ static void *storm_thread(void *arg) {
         struct request script[4];
         unsigned count = 1 + (unsigned)vb_random_below(&a->random, 4);
         for (unsigned i = 0; i < count; i++)
-            script[i] = (struct request){(unsigned)vb_random_below(&a->random, RECORDS), modes[vb_random_below(&a->random, 5)]};
+            script[i] =
+                (struct request){(unsigned)vb_random_below(&a->random, RECORDS), modes[vb_random_below(&a->random, 5)]};
         if (s->upgrades_only) {
             count = 2;
             script[0] = (struct request){0, VLM_S};
@@ -165,7 +166,8 @@ static void storm_close(struct storm *s) {
     lx_close(&s->lx);
 }
 
-static void storm_run(enum vcc_deadlock policy, unsigned threads, unsigned reader_bits, uint64_t rounds, bool upgrades_only) {
+static void storm_run(enum vcc_deadlock policy, unsigned threads, unsigned reader_bits, uint64_t rounds,
+                      bool upgrades_only) {
     struct storm s;
     struct actor actors[LX_SLOTS];
     storm_open(&s, policy, reader_bits);
@@ -197,7 +199,7 @@ static void storm__more_clients_than_reader_bits(void **state) {
     storm_run(VCC_WOUND_WAIT, 12, 3, lx_rounds(5000), false);
 }
 
-/* --- a lock handed from one to the next ------------------------------------------------------------------------------ */
+/* --- a lock handed from one to the next --------------------------------------------------------------------------- */
 
 static void *hand_off_thread(void *arg) {
     struct actor *a = arg;
@@ -222,7 +224,7 @@ static void hand_offs__a_million(void **state) {
     storm_close(&s);
 }
 
-/* --- upgrade deadlocks, two transactions ------------------------------------------------------------------------------ */
+/* --- upgrade deadlocks, two transactions -------------------------------------------------------------------------- */
 
 struct duel {
     struct storm *storm;
@@ -285,7 +287,7 @@ static void upgrades__who_dies(void **state) {
     }
 }
 
-/* --- starvation -------------------------------------------------------------------------------------------------------- */
+/* --- starvation --------------------------------------------------------------------------------------------------- */
 
 struct stream {
     struct storm *storm;

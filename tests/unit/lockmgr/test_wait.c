@@ -1,5 +1,5 @@
-/* test_wait.c - waiting for one lock, step by step: who waits, dies, wounds; claims, timeouts, reader bits. One thread: the hook
- * that is asked before a sleep plays the others.
+/* test_wait.c - waiting for one lock, step by step: who waits, dies, wounds; claims, timeouts, reader bits. One thread:
+ * the hook that is asked before a sleep plays the others.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -37,7 +37,7 @@ static void close_script(struct script *s) {
     lx_close(&s->lx);
 }
 
-/* --- grants --------------------------------------------------------------------------------------------------------- */
+/* --- grants ------------------------------------------------------------------------------------------------------- */
 
 static void acquire__upgrades_and_releases(void **state) {
     (void)state;
@@ -118,7 +118,7 @@ static void pass__waits_for_a_writer_and_holds_nothing(void **state) {
     close_script(&s);
 }
 
-/* --- conflicts ------------------------------------------------------------------------------------------------------ */
+/* --- conflicts ---------------------------------------------------------------------------------------------------- */
 
 static void end_holder(struct script *s, const struct vk_wait_info *info) {
     (void)info;
@@ -310,7 +310,7 @@ static void wait__wounded_in_its_sleep(void **state) {
     close_script(&s);
 }
 
-/* --- queueing behind a claim ------------------------------------------------------------------------------------------ */
+/* --- queueing behind a claim -------------------------------------------------------------------------------------- */
 
 static void readers_come(struct script *s, const struct vk_wait_info *info) {
     if (info->slot != 2) return;
@@ -403,7 +403,7 @@ static void ordinary__judges_again_when_the_word_changes(void **state) {
     close_script(&s);
 }
 
-/* --- reader bits ------------------------------------------------------------------------------------------------------ */
+/* --- reader bits -------------------------------------------------------------------------------------------------- */
 
 static void end_reader(struct script *s, const struct vk_wait_info *info) {
     assert_int_equal(info->kind, VK_WAIT_READER_BIT);
@@ -439,8 +439,8 @@ static void reader_bits__timeout(void **state) {
     close_script(&s);
 }
 
-/* Who has locks may not wait for a bit: its holder may be waiting for those. A 2pl transaction that will read therefore leases
- * with its first lock, whatever that is; one that locks rows for update under a snapshot needs none. */
+/* Who has locks may not wait for a bit: its holder may be waiting for those. A 2pl transaction that will read therefore
+ * leases with its first lock, whatever that is; one that locks rows for update under a snapshot needs none. */
 static void reader_bits__never_waited_for_with_locks(void **state) {
     (void)state;
     struct script s;
@@ -465,7 +465,7 @@ static void reader_bits__never_waited_for_with_locks(void **state) {
     close_script(&s);
 }
 
-/* --- cycles ----------------------------------------------------------------------------------------------------------- */
+/* --- cycles ------------------------------------------------------------------------------------------------------- */
 
 static void cycle__found_and_blamed_on_the_youngest(void **state) {
     (void)state;

@@ -1,4 +1,5 @@
-/* test_writes.c - locking a write set over a real index: records found or linked, conditions, barriers, everything taken back.
+/* test_writes.c - locking a write set over a real index: records found or linked, conditions, barriers, everything
+ * taken back.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -52,7 +53,7 @@ static int check(struct vcc_txn *t, const struct vk_write *write) {
     return current->check_status;
 }
 
-/* --- one transaction -------------------------------------------------------------------------------------------------- */
+/* --- one transaction ---------------------------------------------------------------------------------------------- */
 
 static void writes__in_order_with_records(void **state) {
     (void)state;
@@ -195,7 +196,7 @@ static void writes__a_frozen_record_is_looked_up_again(void **state) {
     close_script(&s);
 }
 
-/* --- against others -------------------------------------------------------------------------------------------------- */
+/* --- against others ----------------------------------------------------------------------------------------------- */
 
 /* K3: while it sleeps behind a lock holder it has neither locks nor ghosts. */
 static void release_reader(struct script *s, const struct vk_wait_info *info) {
@@ -249,7 +250,7 @@ static void ordinary__waits_for_a_gap(void **state) {
 static void see_locks(struct script *s, const struct vk_wait_info *info) {
     if (info->slot != 2) return;
     assert_true(lx_find(&s->lx, "b")->lk == vst_lk_of(2)); /* it keeps what it has */
-    if (s->sleeps == 2) vlm_drop(&s->lx.domain, &find(&s->lx, "c")->lk, vlm_me(&s->lx.txns[1]));
+    if (s->sleeps == 2) vlm_drop(&s->lx.domain, &lx_find(&s->lx, "c")->lk, vlm_me(&s->lx.txns[1]));
 }
 
 static void ordinary__waits_for_another_with_its_locks(void **state) {
@@ -260,7 +261,7 @@ static void ordinary__waits_for_another_with_its_locks(void **state) {
     put(&s.lx, "b");
     put(&s.lx, "c");
     struct vcc_txn *other = lx_begin(&s.lx, 1, 0), *t = lx_begin(&s.lx, 2, 0);
-    struct vlm_ask ask = {find(&s.lx, "c"), VLM_X, VLM_ORDINARY | VLM_UNLISTED};
+    struct vlm_ask ask = {lx_find(&s.lx, "c"), VLM_X, VLM_ORDINARY | VLM_UNLISTED};
     assert_int_equal(vlm_take(other, &ask), VARVE_OK);
     lx_stage(t, &s.lx, "b", VK_PUT, VK_ANY);
     lx_stage(t, &s.lx, "c", VK_PUT, VK_ANY);
@@ -362,7 +363,7 @@ static void writes__timeout_takes_everything_back(void **state) {
     close_script(&s);
 }
 
-/* --- many threads ------------------------------------------------------------------------------------------------------ */
+/* --- many threads ------------------------------------------------------------------------------------------------- */
 
 enum { KEYS = 6, THREADS = 4 };
 
@@ -419,7 +420,7 @@ static void *storm_thread(void *arg) {
             int status = holder ? lock_first(a, t) : VARVE_OK;
             for (unsigned i = 0; status == VARVE_OK && i < 3; i++)
                 lx_stage(t, &s->lx, names[vb_random_below(&a->random, KEYS)],
-                      vb_random_below(&a->random, 2) == 0 ? VK_PUT : VK_DELETE, VK_ANY);
+                         vb_random_below(&a->random, 2) == 0 ? VK_PUT : VK_DELETE, VK_ANY);
             if (status == VARVE_OK) status = vlm_lock_writes(t, NULL, NULL);
             lx_check(status == VARVE_OK || (holder && status == VARVE_DEADLOCK));
             if (status == VARVE_OK) claim_keys(a, t);

@@ -3,13 +3,14 @@
  * Thread rule: open, close and vk_janitor_round by one thread at a time; the rest by any thread.
  * Invariants, besides those of domain.h
  *   1. Two captures exist for the life of the domain: the published one, and one that nobody can reach because a grace
- *      period has passed since it was replaced. A round therefore needs no memory: it is wanted most when there is none.
+ *      period has passed since it was replaced. A round therefore needs no memory: it is wanted most when there is
+ *      none.
  *   2. A captured stamp is one that its owner may go on to use: every slot value at or above the last floor, and of the
  *      lower ones those that were captured before. What is left out belongs to a slot whose owner is about to see the
  *      floor and take a newer stamp; believing it would make min_snap fall.
  *   3. reader_bit_owner[b] is stored before any lock word shows bit b, and cleared before the bit can be leased again.
- * Sources: those of domain.h. The pair of a cheap barrier and membarrier(2) is Dekker's algorithm made asymmetric, as in
- * Desnoyers et al., User-Level Implementations of Read-Copy Update, IEEE TPDS 2012, 3.
+ * Sources: those of domain.h. The pair of a cheap barrier and membarrier(2) is Dekker's algorithm made asymmetric, as
+ * in Desnoyers et al., User-Level Implementations of Read-Copy Update, IEEE TPDS 2012, 3.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -86,7 +87,7 @@ void vk_domain_close(struct vk_domain *domain) {
     domain->capture = NULL;
 }
 
-/* --- the janitor's round -------------------------------------------------------------------------------------------- */
+/* --- the janitor's round ------------------------------------------------------------------------------------------ */
 
 /* Shell's sort with Ciura's gaps: a few thousand stamps at most, often in order already, no memory. */
 static void sort_stamps(uint64_t *stamps, size_t count) {
@@ -168,7 +169,7 @@ int vk_janitor_round(struct vk_domain *domain) {
     return VARVE_OK;
 }
 
-/* --- sleeping and waking -------------------------------------------------------------------------------------------- */
+/* --- sleeping and waking ------------------------------------------------------------------------------------------ */
 
 uint64_t vk_now_ns(struct vk_domain *domain) {
     if (domain->hooks.now_ns != NULL) return domain->hooks.now_ns(domain->hooks.arg);
@@ -195,7 +196,7 @@ bool vk_sleep(struct vk_domain *domain, struct vk_slot *self, const struct vk_wa
     }
 }
 
-/* --- reader bits ---------------------------------------------------------------------------------------------------- */
+/* --- reader bits -------------------------------------------------------------------------------------------------- */
 
 static uint64_t all_reader_bits(const struct vk_domain *domain) {
     return (UINT64_C(1) << domain->limits.reader_bits) - 1;

@@ -80,6 +80,7 @@ struct vk_domain {
     struct vk_limits limits;
     struct vk_hooks hooks;
     struct vb_memory *memory;
+    bool ghosts_wait_durable;          /* ghosts are purged only once their deletion is durable */
     struct vb_heap *janitor_heap;      /* used by the janitor only */
     unsigned slot_count;
     struct vk_slot *slots;             /* [slot_count + 1]; slots[0] is never used: a slot's id is its index */

@@ -8,7 +8,8 @@
  *      emptying a place never breaks another key's probe sequence.
  *   2. A write whose `previous` is set has taken that write's place in every structure; rolling back gives it back,
  *      together with what was found or locked meanwhile, for locks outlive a savepoint.
- *   3. In the ordered view a parent's priority is not below its children's; the links of writes outside it mean nothing.
+ *   3. In the ordered view a parent's priority is not below its children's; the links of writes outside it mean
+ *      nothing.
  * Source of the ordered view: Aragon and Seidel, Randomized Search Trees, FOCS 1989, with their split and join done in
  * loops: a depth that the caller's keys decide must not cost stack.
  *
@@ -40,7 +41,7 @@ static bool same_key(const struct vk_write *write, uint64_t hash, uint32_t table
     return write->hash == hash && write->table_id == table_id && vb_equal(write->key, key);
 }
 
-/* --- the hash index ------------------------------------------------------------------------------------------------- */
+/* --- the hash index ----------------------------------------------------------------------------------------------- */
 
 /* The place of a key's entry, or the empty one where it would go. */
 static struct vk_write **index_place(struct vk_write **index, uint32_t size, const struct vk_write *like) {
@@ -75,7 +76,7 @@ struct vk_write *vk_wset_find(const struct vk_wset *wset, uint32_t table_id, var
     return find_hashed(wset, hash_of(table_id, key), table_id, key);
 }
 
-/* --- the ordered view ----------------------------------------------------------------------------------------------- */
+/* --- the ordered view --------------------------------------------------------------------------------------------- */
 
 static int compare_key(uint32_t table_id, varve_slice key, const struct vk_write *write) {
     if (table_id != write->table_id) return table_id < write->table_id ? -1 : 1;
@@ -148,8 +149,8 @@ static void ordered_build(struct vk_wset *wset) {
     wset->ordered = true;
 }
 
-/* The lowest write above the position {table_id, key} (direction 1), or the highest below it (0). An open key stands for
- * the end of the table that the walk starts from. */
+/* The lowest write above the position {table_id, key} (direction 1), or the highest below it (0). An open key stands
+ * for the end of the table that the walk starts from. */
 static struct vk_write *ordered_seek(struct vk_wset *wset, uint32_t table_id, varve_slice key, bool strict,
                                      int direction) {
     ordered_build(wset);
@@ -173,7 +174,7 @@ struct vk_write *vk_wset_le(struct vk_wset *wset, uint32_t table_id, varve_slice
     return wset->live == 0 ? NULL : ordered_seek(wset, table_id, key, strict, 0);
 }
 
-/* --- appending and rolling back ------------------------------------------------------------------------------------- */
+/* --- appending and rolling back ----------------------------------------------------------------------------------- */
 
 /* Room for one more write, in the list and in the index. */
 static int make_room(struct vk_wset *wset) {
@@ -271,7 +272,7 @@ void vk_wset_rollback(struct vk_wset *wset, uint32_t mark) {
     }
 }
 
-/* --- sorted output -------------------------------------------------------------------------------------------------- */
+/* --- sorted output ------------------------------------------------------------------------------------------------ */
 
 static bool before(const struct vk_write *a, const struct vk_write *b) {
     return compare_key(a->table_id, a->key, b) < 0;

@@ -84,6 +84,7 @@ static int open_memory_side(struct varve_db *db, const struct vdb_setup *setup, 
     if (db->memory == NULL) goto nomem;
     VB_TRY(vk_domain_open(&db->domain, db->os, db->memory, &limits));
     if (setup->hooks != NULL) db->domain.hooks = *setup->hooks;
+    db->domain.ghosts_wait_durable = db->options.sync == VARVE_SYNC_SYNC || db->options.sync == VARVE_SYNC_GROUP;
     db->work_heap = vb_heap_open(db->memory, limits.slots + 2); /* + 1 is the store's own */
     if (db->work_heap == NULL || vcn_callbacks_open(&db->callbacks) != VARVE_OK) goto nomem;
     if (vst_store_open(&db->domain, &db->store) == VARVE_OK) return VARVE_OK;

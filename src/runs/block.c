@@ -3,7 +3,8 @@
  * Pure functions over bytes; a buffer belongs to one thread. Invariants
  *   1. No field of a frame is believed before its sum is right, and none of a block before it was found to lie within
  *      the block: a sum tells that the bytes are those that were written, not that whoever wrote them meant well.
- *   2. A buffer grows to what the file's own bytes justify: the stored bytes of a frame, and VRN_INFLATE_MAX times them.
+ *   2. A buffer grows to what the file's own bytes justify: the stored bytes of a frame, and VRN_INFLATE_MAX times as
+ *      many.
  *
  * Source: the key prefix with slots instead of restart points follows Graefe, Modern B-Tree Techniques, 2011, 3.4 and
  * 3.5; a parent that keeps its child's sum follows the file systems (Bonwick et al., The Zettabyte File System, 2003).
@@ -26,7 +27,7 @@ struct vrn_handle vrn_handle_decode(const uint8_t in[VRN_HANDLE_BYTES]) {
     return (struct vrn_handle){vb_get_u64(in), vb_get_u32(in + 8), vb_get_u32(in + 12)};
 }
 
-/* --- frames --------------------------------------------------------------------------------------------------------- */
+/* --- frames ------------------------------------------------------------------------------------------------------- */
 
 static size_t padded(size_t bytes) {
     return (bytes + 7) & ~(size_t)7;
@@ -63,7 +64,8 @@ int vrn_frame_seal(const struct vrn_frame *frame, struct vrn_zip *zip, struct vr
 }
 
 /* NULL when the frame in buffer->stored may be believed. */
-static const char *frame_fault(const struct vrn_bytes *stored, enum vrn_block_kind kind, uint64_t seed, uint32_t check) {
+static const char *frame_fault(const struct vrn_bytes *stored, enum vrn_block_kind kind, uint64_t seed,
+                               uint32_t check) {
     const uint8_t *frame = stored->data;
     if (stored->size < VRN_FRAME_BYTES) return "block cut short";
     uint64_t sum = vb_get_u64(frame + VRN_FRAME_SUM);
@@ -107,7 +109,7 @@ void vrn_buffer_release(struct vrn_buffer *buffer) {
     vrn_zip_close(&buffer->zip);
 }
 
-/* --- encoding a block ----------------------------------------------------------------------------------------------- */
+/* --- encoding a block --------------------------------------------------------------------------------------------- */
 
 static size_t common_prefix(const struct vrn_item *a, const struct vrn_item *b) {
     size_t most = a->key_bytes < b->key_bytes ? a->key_bytes : b->key_bytes, n = 0;
@@ -163,7 +165,7 @@ int vrn_block_encode(const struct vrn_item *items, size_t count, struct vrn_byte
     return VARVE_OK;
 }
 
-/* --- reading a block ------------------------------------------------------------------------------------------------ */
+/* --- reading a block ---------------------------------------------------------------------------------------------- */
 
 bool vrn_block_open(struct vrn_block *block, const struct vrn_opened *opened) {
     const uint8_t *raw = opened->raw;

@@ -36,7 +36,7 @@ void vrn_bytes_free(struct vrn_bytes *bytes) {
     *bytes = (struct vrn_bytes){NULL, 0, 0};
 }
 
-/* --- zlib ----------------------------------------------------------------------------------------------------------- */
+/* --- zlib --------------------------------------------------------------------------------------------------------- */
 
 enum { SIZE_SPACE = 16 };
 
@@ -109,7 +109,7 @@ void vrn_zip_close(struct vrn_zip *zip) {
     zip->deflates = zip->inflates = false;
 }
 
-/* --- names and texts ------------------------------------------------------------------------------------------------ */
+/* --- names and texts ---------------------------------------------------------------------------------------------- */
 
 void vrn_run_name(uint64_t file_id, char name[VRN_NAME_BYTES]) {
     snprintf(name, VRN_NAME_BYTES, "%016" PRIx64 ".run", file_id);

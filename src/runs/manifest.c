@@ -78,7 +78,7 @@ void vrn_manifest_close(struct vrn_manifest *manifest) {
     vb_free(manifest, sizeof(*manifest));
 }
 
-/* --- edits ---------------------------------------------------------------------------------------------------------- */
+/* --- edits -------------------------------------------------------------------------------------------------------- */
 
 static int write_change(struct vrn_manifest *manifest, const struct vrn_change *change, bool anew,
                         struct vk_detail *detail) {
@@ -136,7 +136,7 @@ uint64_t vrn_manifest_next_file(struct vrn_manifest *manifest, struct vk_detail 
     return manifest->next_file++;
 }
 
-/* --- looking -------------------------------------------------------------------------------------------------------- */
+/* --- looking ------------------------------------------------------------------------------------------------------ */
 
 const uint8_t *vrn_manifest_database_id(const struct vrn_manifest *manifest) {
     return manifest->config.database_id;
@@ -174,7 +174,7 @@ uint32_t vrn_manifest_next_table_id(const struct vrn_manifest *manifest) {
     return manifest->state.next_table;
 }
 
-/* --- sweeping ------------------------------------------------------------------------------------------------------- */
+/* --- sweeping ----------------------------------------------------------------------------------------------------- */
 
 struct sweep {
     const struct vrn_manifest *manifest;

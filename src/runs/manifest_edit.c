@@ -15,7 +15,7 @@
 
 enum { ITEM_HEADER_BYTES = 5, RUN_BODY_BYTES = 52, TABLE_FIXED_BYTES = 14 };
 
-/* --- encoding ------------------------------------------------------------------------------------------------------- */
+/* --- encoding ----------------------------------------------------------------------------------------------------- */
 
 /* Room for one item; returns where its body goes, or NULL. */
 static uint8_t *begin_item(struct vrn_bytes *out, enum vrn_edit_item kind, size_t body_bytes) {
@@ -115,7 +115,7 @@ int vrn_state_encode(const struct vrn_state *state, struct vrn_bytes *out) {
     return VARVE_OK;
 }
 
-/* --- decoding ------------------------------------------------------------------------------------------------------- */
+/* --- decoding ----------------------------------------------------------------------------------------------------- */
 
 static int apply_change(struct vrn_state *state, const struct vrn_change *change, const char **why) {
     *why = vrn_state_refusal(state, change);

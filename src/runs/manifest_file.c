@@ -30,7 +30,7 @@ static uint64_t frame_bytes(uint64_t payload_bytes) {
     return round_up(VRN_EDIT_HEADER_BYTES + payload_bytes + VRN_EDIT_SUM_BYTES, VRN_MANIFEST_UNIT);
 }
 
-/* --- reading -------------------------------------------------------------------------------------------------------- */
+/* --- reading ------------------------------------------------------------------------------------------------------ */
 
 static int read_at(struct vrn_manifest *manifest, uint64_t offset, void *data, size_t size, struct vk_detail *detail) {
     struct vos_error error = {0};
@@ -80,7 +80,8 @@ static int check_end(struct vrn_manifest *manifest, struct vk_detail *detail) {
         struct frame frame;
         VB_TRY(read_frame(manifest, at, &frame, detail));
         if (frame.whole)
-            return vrn_corrupt(detail, file_name, manifest->end, "edit damaged: a later one is whole, so it was synced");
+            return vrn_corrupt(detail, file_name, manifest->end,
+                               "edit damaged: a later one is whole, so it was synced");
         uint64_t cost = VRN_MANIFEST_UNIT + frame.bytes_read;
         if (cost > budget) return vrn_corrupt(detail, file_name, manifest->end, "edit damaged");
         budget -= cost;
@@ -126,7 +127,7 @@ int vrn_manifest_load(struct vrn_manifest *manifest, struct vk_detail *detail) {
     return read_frames(manifest, detail);
 }
 
-/* --- writing -------------------------------------------------------------------------------------------------------- */
+/* --- writing ------------------------------------------------------------------------------------------------------ */
 
 /* Makes a frame of the payload that begins VRN_EDIT_HEADER_BYTES after `start` in `out` and ends where it ends; pads
  * with zeros. */
@@ -206,6 +207,7 @@ static int write_new(struct vrn_manifest *manifest, struct vos_file **file, stru
         *file = made;
         return VARVE_OK;
     }
+    ops->file_truncate(made, 0, NULL); /* gives its room back now, not when the removal has reached the disk */
     ops->file_close(made, NULL);
     ops->dir_remove(config->dir, new_name, NULL);
     return vrn_os_fail(detail, status, &error);

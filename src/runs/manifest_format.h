@@ -1,13 +1,13 @@
 /* manifest_format.h - the bytes of the manifest, and nothing else. Private to runs.
  *
- * File `manifest`: header (core/file_header.h, kind 4, file id 0, a new salt each time it is written anew), then frames,
- * each beginning at a multiple of 4096, zeros to the end. Everything little-endian.
+ * File `manifest`: header (core/file_header.h, kind 4, file id 0, a new salt each time it is written anew), then
+ * frames, each beginning at a multiple of 4096, zeros to the end. Everything little-endian.
  *
  * Header, kind-specific: | 160 | u64 | sequence of the first frame | 168 | u64 | bytes of the file when it was made |
  *
  * Frame | 0 | u32 | payload bytes | 4 | u32 | their complement | 8 | u64 | sequence | 16 | payload | .. | u64 | sum |
- *       sum = XXH3-64(all before it, seed of the file at the frame's offset). One frame is one atomic edit, synced before
- *       the next is written; sequences rise by one. A frame shares no 4096-byte unit with another, so that a torn write
+ *       sum = XXH3-64(all before it, seed of the file at the frame's offset). One frame is one atomic edit, synced
+ *       before the next is written; sequences rise by one. A frame shares no 4096-byte unit with another, so that a torn write
  *       of one cannot harm those before. The first frame of a file holds the whole state.
  *
  * Payload: items | u8 | kind | u32 | body bytes | body |

@@ -2,8 +2,8 @@
  *
  * One thread at a time. Invariants
  *   1. A change is refused, or its memory is taken, before it is written; applying it cannot fail.
- *   2. Run ids are unique; table ids are unique for ever, names among the live; the timeline rises; the cut, the clock's
- *      floor and the next ids never fall. A file whose edits say otherwise is damaged.
+ *   2. Run ids are unique; table ids are unique for ever, names among the live; the timeline rises; the cut, the
+ *      clock's floor and the next ids never fall. A file whose edits say otherwise is damaged.
  *   3. Dropped tables stay, without their rules, so that replay knows which rows to skip.
  *
  * SPDX-License-Identifier: MIT
@@ -28,7 +28,7 @@ static bool has_run(const struct vrn_facts *runs, size_t count, uint64_t file_id
     return false;
 }
 
-/* --- refusing ------------------------------------------------------------------------------------------------------- */
+/* --- refusing ----------------------------------------------------------------------------------------------------- */
 
 static const char *runs_refusal(const struct vrn_state *state, const struct vrn_edit *edit) {
     for (size_t i = 0; i < edit->add_run_count; i++) {
@@ -69,7 +69,7 @@ const char *vrn_state_refusal(const struct vrn_state *state, const struct vrn_ch
     return why;
 }
 
-/* --- preparing ------------------------------------------------------------------------------------------------------ */
+/* --- preparing ---------------------------------------------------------------------------------------------------- */
 
 static size_t rules_bytes(char *const *rules, size_t count) {
     size_t bytes = count * sizeof(char *);
@@ -128,7 +128,7 @@ void vrn_state_discard(const struct vrn_change *change, struct vrn_prepared *pre
     prepared->rules = NULL;
 }
 
-/* --- applying ------------------------------------------------------------------------------------------------------- */
+/* --- applying ----------------------------------------------------------------------------------------------------- */
 
 static void apply_runs(struct vrn_state *state, const struct vrn_edit *edit) {
     for (size_t i = 0; i < edit->drop_file_count; i++) {

@@ -11,7 +11,7 @@
 #include "runs/run_format.h"
 #include "runs/runs.h"
 
-/* --- bytes that grow ------------------------------------------------------------------------------------------------ */
+/* --- bytes that grow ---------------------------------------------------------------------------------------------- */
 
 struct vrn_bytes {
     uint8_t *data;
@@ -21,7 +21,7 @@ struct vrn_bytes {
 int vrn_bytes_reserve(struct vrn_bytes *bytes, size_t capacity);
 void vrn_bytes_free(struct vrn_bytes *bytes);
 
-/* --- zlib ----------------------------------------------------------------------------------------------------------- */
+/* --- zlib --------------------------------------------------------------------------------------------------------- */
 
 struct vrn_zip {
     z_stream stream;
@@ -33,7 +33,7 @@ bool vrn_deflate(struct vrn_zip *zip, int level, varve_slice in, uint8_t *out, s
 int vrn_inflate(struct vrn_zip *zip, varve_slice in, uint8_t *out, size_t out_size);
 void vrn_zip_close(struct vrn_zip *zip);
 
-/* --- frames --------------------------------------------------------------------------------------------------------- */
+/* --- frames ------------------------------------------------------------------------------------------------------- */
 
 struct vrn_handle {
     uint64_t offset;
@@ -67,7 +67,7 @@ int vrn_frame_unseal(struct vrn_buffer *buffer, enum vrn_block_kind kind, uint64
                      struct vrn_opened *opened, const char **why);
 void vrn_buffer_release(struct vrn_buffer *buffer);
 
-/* --- blocks --------------------------------------------------------------------------------------------------------- */
+/* --- blocks ------------------------------------------------------------------------------------------------------- */
 
 struct vrn_item {
     const uint8_t *key;   /* encode: the full key; decode: its suffix */
@@ -93,7 +93,7 @@ bool vrn_block_seek(const struct vrn_block *block, varve_slice key, unsigned *in
 /* Order of a full key made of the block's prefix and a suffix against `key`. */
 int vrn_block_compare(const struct vrn_block *block, const struct vrn_item *item, varve_slice key);
 
-/* --- texts ---------------------------------------------------------------------------------------------------------- */
+/* --- texts -------------------------------------------------------------------------------------------------------- */
 
 enum { VRN_NAME_BYTES = 24 };
 void vrn_run_name(uint64_t file_id, char name[VRN_NAME_BYTES]);

@@ -53,7 +53,7 @@ void vrn_buffer_close(struct vrn_buffer *buffer) {
     vb_free(buffer, sizeof(*buffer));
 }
 
-/* --- frames of the file --------------------------------------------------------------------------------------------- */
+/* --- frames of the file ------------------------------------------------------------------------------------------- */
 
 static int read_exactly(struct vrn_reader *reader, uint64_t offset, void *data, size_t size,
                         struct vk_detail *detail) {
@@ -93,7 +93,7 @@ static int bad_entry(const struct vrn_reader *reader, const struct vrn_handle *h
     return vrn_corrupt(detail, reader->name, handle->offset, "entry makes no sense");
 }
 
-/* --- opening -------------------------------------------------------------------------------------------------------- */
+/* --- opening ------------------------------------------------------------------------------------------------------ */
 
 static int read_header(struct vrn_reader *reader, struct vk_detail *detail) {
     uint8_t bytes[VK_FILE_HEADER_BYTES];
@@ -281,7 +281,7 @@ void vrn_reader_close(struct vrn_reader *reader) {
     vb_free(reader, sizeof(*reader));
 }
 
-/* --- reading -------------------------------------------------------------------------------------------------------- */
+/* --- reading ------------------------------------------------------------------------------------------------------ */
 
 size_t vrn_reader_blocks(const struct vrn_reader *reader) {
     return reader->leaf_count;

@@ -3,9 +3,10 @@
  * Owner thread only. Owns the file until finish or abandon.
  * Invariants
  *   1. Entries come in strictly ascending (table id, key) order; what does not is refused and nothing is written.
- *   2. The file is complete and synced, and so is its name, before finish returns OK: an edit of the manifest may name it.
- *   3. Memory is bounded by the index (about 0.6 % of the data) and by twice the largest entry: index partitions are kept
- *      encoded until the data is written, because they come after it in the file.
+ *   2. The file is complete and synced, and so is its name, before finish returns OK: an edit of the manifest may name
+ *      it.
+ *   3. Memory is bounded by the index (about 0.6 % of the data) and by three times the largest entry: index partitions
+ *      are kept encoded until the data is written, because they come after it in the file.
  *
  * Sources: sorted immutable files with a sparse index follow O'Neil et al., The Log-Structured Merge-Tree, 1996, and
  * Chang et al., Bigtable, OSDI 2006, 5.3 and 6; separators follow Bayer and Unterauer, Prefix B-Trees, 1977.
@@ -68,7 +69,7 @@ struct vrn_writer {
     size_t lowest_bytes;
 };
 
-/* --- output --------------------------------------------------------------------------------------------------------- */
+/* --- output ------------------------------------------------------------------------------------------------------- */
 
 /* Remembers and tells the first failure. */
 static int writer_fail(struct vrn_writer *writer, int status, struct vk_detail *detail) {
@@ -122,7 +123,7 @@ static int write_frame(struct vrn_writer *writer, enum vrn_block_kind kind, cons
     return writer->output.size >= OUTPUT_TARGET ? flush_output(writer, detail) : VARVE_OK;
 }
 
-/* --- filling blocks ------------------------------------------------------------------------------------------------- */
+/* --- filling blocks ----------------------------------------------------------------------------------------------- */
 
 static int builder_open(struct builder *builder, size_t target, size_t capacity) {
     builder->target = target;
@@ -182,7 +183,7 @@ static bool builder_borrows(const struct builder *builder) {
     return builder->count == 1 && builder->bytes.size == 0;
 }
 
-/* --- the index ------------------------------------------------------------------------------------------------------ */
+/* --- the index ---------------------------------------------------------------------------------------------------- */
 
 /* Encodes the index partition that is being filled and puts it aside. */
 static int close_partition(struct vrn_writer *writer, struct vk_detail *detail) {
@@ -251,7 +252,7 @@ static int close_block(struct vrn_writer *writer, struct vk_detail *detail) {
     return VARVE_OK;
 }
 
-/* --- entries -------------------------------------------------------------------------------------------------------- */
+/* --- entries ------------------------------------------------------------------------------------------------------ */
 
 static void writer_free(struct vrn_writer *writer) {
     builder_close(&writer->data);
@@ -367,7 +368,7 @@ int vrn_writer_add(struct vrn_writer *writer, const struct vrn_entry *entry, str
     return builder_borrows(&writer->data) ? close_block(writer, detail) : VARVE_OK;
 }
 
-/* --- finishing ------------------------------------------------------------------------------------------------------ */
+/* --- finishing ---------------------------------------------------------------------------------------------------- */
 
 static int write_index(struct vrn_writer *writer, struct vrn_handle *top, struct vk_detail *detail) {
     if (writer->partitions == 0) return VARVE_OK;

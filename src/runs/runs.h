@@ -19,7 +19,7 @@
 #include "os/os.h"
 #include "varve.h"
 
-/* --- run files ----------------------------------------------------------------------------------------------------- */
+/* --- run files ---------------------------------------------------------------------------------------------------- */
 
 struct vrn_entry {
     uint32_t table_id;
@@ -65,7 +65,7 @@ int vrn_reader_block(struct vrn_reader *reader, size_t block, struct vrn_buffer 
 int vrn_reader_get(struct vrn_reader *reader, uint32_t table_id, varve_slice key, struct vrn_buffer *buffer, struct vrn_entry *entry,
                    struct vk_detail *detail);
 
-/* --- the manifest -------------------------------------------------------------------------------------------------- */
+/* --- the manifest ------------------------------------------------------------------------------------------------- */
 
 #define VRN_TABLE_NAME_MAX 63
 

@@ -7,10 +7,10 @@
  *   1. What vst_collect takes from a stack was unlinked before it took it. It is tagged with the epoch of that moment
  *      and freed after a later round: that round's min_pin has then passed the tag, and its grace period began after
  *      the unlinking.
- *   2. A ghost is purged when its cts is below min_snap (or 0: never committed), nobody holds a lock on it or on its
- *      gap, under the leaf latch; FROZEN tells those who still hold a pointer to look it up again.
- * Sources: Boettcher et al., VLDB 2020 (see version.c); Graefe, A survey of B-tree locking techniques, TODS 2010, 4.5
- * (ghost records).
+ *   2. A ghost is purged when its cts is below min_snap and, in a durable database, durable (or 0: never committed),
+ *      and nobody holds a lock on it or on its gap, under the leaf latch; FROZEN tells those who still hold a pointer
+ * to look it up again. Sources: Boettcher et al., VLDB 2020 (see version.c); Graefe, A survey of B-tree locking
+ * techniques, TODS 2010, 4.5 (ghost records).
  *
  * SPDX-License-Identifier: MIT
  */
@@ -20,9 +20,9 @@
 #include "storage/version_int.h"
 
 /* A writer id that is no transaction's. */
-#define PURGER (VK_SLOT_APPLIER + 1)
+#define PURGER        (VK_SLOT_APPLIER + 1)
 /* Ghosts looked at in one collection, and in one read section. */
-#define PURGE_MOST 16384u
+#define PURGE_MOST    16384u
 #define PURGE_SECTION 32u
 
 int vst_store_open(struct vk_domain *domain, struct vst_store **store) {
@@ -44,8 +44,7 @@ void vst_gc_add_versions(struct vst_store *store, struct vst_versions *versions)
 void vst_gc_remove_versions(struct vst_store *store, struct vst_versions *versions) {
     vos_mutex_lock(&store->mutex);
     struct vst_versions **link = &store->versions;
-    while (*link != versions)
-        link = &(*link)->next;
+    while (*link != versions) link = &(*link)->next;
     *link = versions->next;
     vst_count_live(store, versions->heap, versions->live_delta);
     vos_mutex_unlock(&store->mutex);
@@ -112,8 +111,7 @@ static uint64_t collect_retired(struct vst_store *store, struct vb_heap *heap) {
     for (struct vst_hidden *list; (list = batch_take(&store->retired_batches, min_pin)) != NULL;)
         count += free_all(list, heap);
     struct vst_hidden *list = take(&store->retired), *last = list;
-    while (last != NULL && last->next != NULL)
-        last = last->next;
+    while (last != NULL && last->next != NULL) last = last->next;
     batch_add(&store->retired_batches, list, last, vb_load_relaxed(&store->domain->epoch));
     return count;
 }
@@ -200,8 +198,16 @@ static uint64_t look_at_ghosts(struct vst_store *store, struct vst_hidden *list,
     return count;
 }
 
+/* Ghosts with a cts below it may go. A reader cannot tell which commit removed a key that has no record any more, so
+ * where acknowledgements wait for the disk a deletion is remembered until it is durable. */
+static uint64_t ghost_horizon(const struct vk_domain *domain) {
+    uint64_t min_snap = vb_load_relaxed(&domain->min_snap);
+    uint64_t durable = vb_load_acquire(&domain->durable);
+    return domain->ghosts_wait_durable && durable < min_snap ? durable + 1 : min_snap;
+}
+
 static uint64_t collect_ghosts(struct vst_store *store) {
-    uint64_t min_snap = vb_load_relaxed(&store->domain->min_snap), count = 0;
+    uint64_t min_snap = ghost_horizon(store->domain), count = 0;
     struct chain waiting = {NULL, NULL, 0};
     struct vst_hidden *fresh = take(&store->ghosts);
     while (count < PURGE_MOST) {
@@ -261,11 +267,9 @@ static void leave_queue(struct vst_store *store, struct vst_hidden *list) {
 void vst_store_close(struct vst_store *store) {
     struct vb_heap *heap = store->domain->janitor_heap;
     leave_queue(store, take(&store->ghosts));
-    for (unsigned i = 0; i < store->ghost_batches.count; i++)
-        leave_queue(store, store->ghost_batches.batch[i].list);
+    for (unsigned i = 0; i < store->ghost_batches.count; i++) leave_queue(store, store->ghost_batches.batch[i].list);
     free_all(take(&store->retired), heap);
-    for (unsigned i = 0; i < store->retired_batches.count; i++)
-        free_all(store->retired_batches.batch[i].list, heap);
+    for (unsigned i = 0; i < store->retired_batches.count; i++) free_all(store->retired_batches.batch[i].list, heap);
     for (unsigned slot = 1; slot <= VK_TABLES_MAX; slot++)
         if (store->tables[slot] != NULL) vst_tree_free(store->tables[slot], heap);
     for (struct vst_versions *v = store->versions; v != NULL; v = v->next)

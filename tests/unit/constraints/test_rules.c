@@ -264,7 +264,7 @@ static void rules__every_allocation_fails_once(void **state) {
 #endif
 }
 
-/* --- many threads --------------------------------------------------------------------------------------------------- */
+/* --- many threads ------------------------------------------------------------------------------------------------- */
 
 struct checker {
     const struct vcn_rules *rules;

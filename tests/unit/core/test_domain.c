@@ -181,7 +181,7 @@ static void domain__many_stamps_are_sorted(void **state) {
     }
 }
 
-/* --- transactions against the janitor ----------------------------------------------------------------------------------- */
+/* --- transactions against the janitor ----------------------------------------------------------------------------- */
 
 struct reader_run {
     struct vk_domain *domain;
@@ -235,7 +235,7 @@ static void domain__registered_stamps_hold_min_snap(void **state) {
     }
 }
 
-/* --- sleeping and waking -------------------------------------------------------------------------------------------- */
+/* --- sleeping and waking ------------------------------------------------------------------------------------------ */
 
 struct clock_hook {
     uint64_t now;
@@ -323,7 +323,7 @@ static void domain__wounds_are_for_one_generation(void **state) {
     assert_false(vk_wounded(slot));
 }
 
-/* --- reader bits ---------------------------------------------------------------------------------------------------- */
+/* --- reader bits -------------------------------------------------------------------------------------------------- */
 
 static void domain__reader_bits(void **state) {
     struct vk_domain *domain = &((struct fixture *)*state)->domain;
@@ -364,6 +364,8 @@ static void lease_main(void *arg) {
         unsigned bit = slot->reader_bit - 1;
         if (vb_add_acq_rel(&run->holders[bit], 1) != 0) run->wrong++;
         if (vk_reader_bit_owner(run->domain, bit) != run->slot_id) run->wrong++;
+        unsigned yields = i % 64 == 0 ? 100 : 0; /* so that others find every bit out, and sleep */
+        for (; yields > 0; yields--) vos_thread_yield();
         vb_sub_acq_rel(&run->holders[bit], 1);
         vk_reader_bit_return(run->domain, slot);
     }

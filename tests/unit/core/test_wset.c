@@ -165,7 +165,7 @@ static void wset__out_of_memory_changes_nothing(void **state) {
 #endif
 }
 
-/* --- against a plain list ------------------------------------------------------------------------------------------- */
+/* --- against a plain list ----------------------------------------------------------------------------------------- */
 
 enum { MODEL_MAX = 600, KEYS = 90 };
 

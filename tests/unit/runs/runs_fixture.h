@@ -60,7 +60,7 @@ static inline uint64_t test_seed(void) {
     return seed;
 }
 
-/* --- entries -------------------------------------------------------------------------------------------------------- */
+/* --- entries ------------------------------------------------------------------------------------------------------ */
 
 struct entries {
     struct vrn_entry *list; /* [count] */
@@ -125,7 +125,7 @@ static inline struct entries random_entries(uint64_t seed, size_t count, size_t 
     return entries;
 }
 
-/* --- runs ----------------------------------------------------------------------------------------------------------- */
+/* --- runs --------------------------------------------------------------------------------------------------------- */
 
 static inline int write_run(struct fixture *fixture, uint64_t file_id, const struct entries *entries,
                             struct vrn_facts *facts) {

@@ -252,7 +252,7 @@ static void manifest__sweep(void **state) {
     vrn_manifest_close(manifest);
 }
 
-/* --- damage --------------------------------------------------------------------------------------------------------- */
+/* --- damage ------------------------------------------------------------------------------------------------------- */
 
 /* A manifest of four edits; `sequence` is that of the last. */
 static uint64_t make_sample(struct fixture *fixture) {
@@ -398,7 +398,7 @@ static void manifest__hostile_payloads(void **state) {
     vrn_bytes_free(&bytes);
 }
 
-/* --- failures of the world ------------------------------------------------------------------------------------------ */
+/* --- failures of the world ---------------------------------------------------------------------------------------- */
 
 /* One failing operation in an edit: FULL and NOMEM change nothing, IO leaves a handle that writes no more. In all cases
  * the disk holds the edit whole or not at all. */
@@ -451,6 +451,23 @@ static void manifest__full_disk_changes_nothing(void **state) {
     assert_int_equal(add_run(manifest, 100, id, 100, &fixture->detail), VARVE_OK);
     manifest = reopen(fixture, manifest);
     assert_int_equal(vrn_manifest_cut(manifest, &first), 100);
+    vrn_manifest_close(manifest);
+}
+
+/* No room for a new file beside the old one: the edit, which may be the one that frees room, is appended instead. */
+static void manifest__full_disk_at_the_limit(void **state) {
+    struct fixture *fixture = *state;
+    struct vrn_manifest *manifest = create(fixture);
+    uint64_t id = 0, first;
+    while (manifest->end + 4096 <= small.rewrite_bytes) {
+        id++;
+        assert_int_equal(add_run(manifest, id, id - 1, id, &fixture->detail), VARVE_OK);
+    }
+    sim_set_capacity(fixture->disk, sim_used_bytes(fixture->disk) + 4096);
+    assert_int_equal(add_run(manifest, id + 1, id, id + 1, &fixture->detail), VARVE_OK);
+    assert_true(manifest->end > small.rewrite_bytes);
+    manifest = reopen(fixture, manifest);
+    assert_int_equal(vrn_manifest_cut(manifest, &first), id + 1);
     vrn_manifest_close(manifest);
 }
 
@@ -536,6 +553,7 @@ int main(void) {
         cmocka_unit_test(manifest__hostile_payloads),
         cmocka_unit_test(manifest__every_write_fails_once),
         RUN_TEST(manifest__full_disk_changes_nothing),
+        RUN_TEST(manifest__full_disk_at_the_limit),
         RUN_TEST(manifest__settles_after_a_failed_sync),
         RUN_TEST(manifest__every_allocation_fails_once),
     };

@@ -175,7 +175,7 @@ static void run__another_file_is_refused(void **state) {
     entries_free(&entries);
 }
 
-/* --- damage --------------------------------------------------------------------------------------------------------- */
+/* --- damage ------------------------------------------------------------------------------------------------------- */
 
 /* Either it is told, with file and offset, or what is read is right (read_run asserts that). */
 static void check_damaged(struct fixture *fixture, const struct vrn_facts *facts, const struct entries *entries,
@@ -248,7 +248,7 @@ static void run__swapped_blocks(void **state) {
     entries_free(&entries);
 }
 
-/* --- failures of the world ------------------------------------------------------------------------------------------ */
+/* --- failures of the world ---------------------------------------------------------------------------------------- */
 
 static void run__every_write_fails_once(void **state) {
     struct fixture *fixture = *state;

@@ -115,11 +115,11 @@ static int commit_image(struct varve_db *db, const struct vrn_facts *facts, uint
                                 .cut_first_log_seq = first_log_seq,
                                 .clock_floor = snap};
         status = vrn_manifest_edit(db->manifest, &edit, detail);
-        if (status == VARVE_IO) vdb_poison(db, detail->text);
         if (status == VARVE_OK) (void)vrn_manifest_sweep(db->manifest, detail); /* a file left over is swept at open */
     }
     if (dropped != NULL) vb_free(dropped, count * sizeof *dropped);
     vos_mutex_unlock(&db->manifest_mutex);
+    if (status == VARVE_IO) vdb_poison(db, detail->text); /* outside the mutex: the log may want it */
     return status;
 }
 

@@ -191,6 +191,7 @@ static int replay_log(struct varve_db *db, struct vk_detail *detail) {
     uint64_t cut = vrn_manifest_cut(db->manifest, &first_log_seq);
     struct vtl_recovered recovered = {0};
     VB_TRY(vtl_recover(&config, cut, first_log_seq, db->recovery->count, apply_txn, db, &recovered, detail));
+    VB_TRY(vrn_manifest_check_vouched(db->manifest, recovered.manifest_sequence, detail));
     db->recovered_txns = recovered.transactions;
     uint64_t clock = vrn_manifest_clock(db->manifest);
     if (clock < cut) clock = cut;

@@ -201,6 +201,7 @@ static int park(struct wait *w) {
     vb_store_release(&slot->waiting_on, (uint64_t)(uintptr_t)w->word);
     uint64_t v = vb_load_acquire(w->word);
     if (!blocked(w->t, w->ask, v, w->claimed)) return VARVE_OK;
+    VK_YIELD(w->t->domain, "lock.mark");
     uint64_t marked = v | VST_LK_WAITERS;
     bool claims = (w->ask->mode & (VLM_S | VLM_U | VLM_X)) != 0 &&
                   (w->ask->flags & (VLM_INSTANT | VLM_ORDINARY)) == 0 && (v & VST_LK_CLAIM) == 0;

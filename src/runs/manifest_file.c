@@ -217,7 +217,7 @@ int vrn_manifest_rewrite(struct vrn_manifest *manifest, const struct vrn_change 
     const struct vos_ops *ops = manifest->config.os->ops;
     struct vk_file_header header = {.kind = VK_FILE_MANIFEST, .unit_bytes = VRN_MANIFEST_UNIT};
     struct vos_error error = {0};
-    struct vos_file *file;
+    struct vos_file *file = NULL;
     uint64_t end;
     memcpy(header.database_id, manifest->config.database_id, sizeof(header.database_id));
     int status = ops->random(manifest->config.os, &header.salt, sizeof(header.salt));

@@ -7,8 +7,8 @@
  *
  * Frame | 0 | u32 | payload bytes | 4 | u32 | their complement | 8 | u64 | sequence | 16 | payload | .. | u64 | sum |
  *       sum = XXH3-64(all before it, seed of the file at the frame's offset). One frame is one atomic edit, synced
- *       before the next is written; sequences rise by one. A frame shares no 4096-byte unit with another, so that a torn write
- *       of one cannot harm those before. The first frame of a file holds the whole state.
+ *       before the next is written; sequences rise by one. A frame shares no 4096-byte unit with another, so that a
+ *       torn write of one cannot harm those before. The first frame of a file holds the whole state.
  *
  * Payload: items | u8 | kind | u32 | body bytes | body |
  *   1 ADD_RUN    u32 level (0), u64 file id, bytes, entries, tombstones, min cts, max cts

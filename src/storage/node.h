@@ -8,14 +8,15 @@
  * | 32 | lead: bytes skip .. start of every key in the node |
  * | 64 | heads[stride], then ptrs[stride] (records or children), then for inner nodes seps[stride] |
  *
- * A head is the 8 bytes of a key from `start` on, as a big-endian number, padded with zeros: heads order as keys do, and
- * equal heads are settled by the keys themselves. `skip` bytes are common to every key that may ever come here (they
- * are the common prefix of the fences); `start` >= skip bytes are common to the keys that are here now, and what is
- * between the two is kept in `lead`, so that a node at the edge of the tree, which has an open fence, has good heads too.
+ * A head is the 8 bytes of a key from `start` on, as a big-endian number, padded with zeros: heads order as keys do,
+ * and equal heads are settled by the keys themselves. `skip` bytes are common to every key that may ever come here
+ * (they are the common prefix of the fences); `start` >= skip bytes are common to the keys that are here now, and what
+ * is between the two is kept in `lead`, so that a node at the edge of the tree, which has an open fence, has good heads
+ * too.
  *
  *  N1  word, meta, fences, lead and the arrays change only under the latch, and word on the way out
- *  N2  a reader uses nothing of a node, follows no pointer and indexes with no count, before it has seen the same version
- *      after the load (vst_node_still); counts are bounded by the stride all the same
+ *  N2  a reader uses nothing of a node, follows no pointer and indexes with no count, before it has seen the same
+ *      version after the load (vst_node_still); counts are bounded by the stride all the same
  *  N3  a latch holder waits only for the latches of nodes to the right of its own, as a reader; every latch after the
  *      first is only tried
  *  N4  an OBSOLETE node is reachable no more and never changes again
@@ -23,10 +24,11 @@
  *  N6  fences and separators never change: a node gets new ones, and the old are retired
  *  N7  a child's fences are its two neighbouring separators, or the fence of its parent where there is none
  *
- * Sources: Leis, Haubenschild, Neumann, Optimistic Lock Coupling: A Scalable and Efficient General-Purpose Synchronization Method,
- * IEEE Data Eng. Bull. 2019, and Leis et al., The ART of Practical Synchronization, DaMoN 2016 (latch); Graefe and Larson,
- * B-tree indexes and CPU caches, ICDE 2001 (heads, "poor man's normalized keys"); Bayer and Unterauer, Prefix B-trees, TODS
- * 1977 (separators and prefixes). Departures: the counter of logical changes shares the latch's word; `lead`.
+ * Sources: Leis, Haubenschild, Neumann, Optimistic Lock Coupling: A Scalable and Efficient General-Purpose
+ * Synchronization Method, IEEE Data Eng. Bull. 2019, and Leis et al., The ART of Practical Synchronization, DaMoN 2016
+ * (latch); Graefe and Larson, B-tree indexes and CPU caches, ICDE 2001 (heads, "poor man's normalized keys"); Bayer and
+ * Unterauer, Prefix B-trees, TODS 1977 (separators and prefixes). Departures: the counter of logical changes shares the
+ * latch's word; `lead`.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -86,7 +88,7 @@ static inline size_t vst_meta_skip(uint64_t meta) { return (size_t)(meta >> 32 &
 /* Records of a leaf, separators of an inner node (which has one child more). */
 static inline unsigned vst_node_count(const struct vst_node *n) { return vst_meta_count(vb_seq_load(&n->meta)); }
 
-/* --- slots: for readers word by word, for the latch holder too ----------------------------------------------------- */
+/* --- slots: for readers word by word, for the latch holder too ---------------------------------------------------- */
 
 static inline uint64_t *vst_heads(const struct vst_node *n) { return (uint64_t *)(uintptr_t)n->slots; }
 static inline uint64_t *vst_ptrs(const struct vst_node *n, unsigned stride) { return vst_heads(n) + stride; }
@@ -195,7 +197,7 @@ static inline void vst_prefetch_node(const struct vst_node *node, unsigned lines
         __builtin_prefetch((const char *)node + i * VB_CACHE_LINE);
 }
 
-/* --- node.c: building and changing nodes, by the latch holder ------------------------------------------------------ */
+/* --- node.c: building and changing nodes, by the latch holder ----------------------------------------------------- */
 
 /* An empty node of `level` with no fences yet; NULL when out of memory. */
 struct vst_node *vst_node_create(const struct vst_table *table, struct vb_heap *heap, unsigned level);

@@ -80,9 +80,9 @@ void vst_tree_free(struct vst_table *table, struct vb_heap *heap);
 /* --- tree_remove.c ------------------------------------------------------------------------------------------------ */
 
 /* Takes a record out of the index and sets FROZEN, both under the leaf's latch, if it is still there and nobody holds
- * a reader bit of its lk or gap word. A scanner who takes such a bit and then checks the leaf again is either seen here,
- * or that check fails. The phantom counter stays. Frees a leaf that has become empty. The caller holds the record's writer
- * field and retires the record. Janitor only, in a read section. False: nothing was done. */
+ * a reader bit of its lk or gap word. A scanner who takes such a bit and then checks the leaf again is either seen
+ * here, or that check fails. The phantom counter stays. Frees a leaf that has become empty. The caller holds the
+ * record's writer field and retires the record. Janitor only, in a read section. False: nothing was done. */
 bool vst_tree_unlink(struct vst_table *table, struct vst_record *record);
 
 /* --- memory.c ----------------------------------------------------------------------------------------------------- */

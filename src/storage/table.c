@@ -2,9 +2,9 @@
  *
  * Owns struct vst_table. Thread rule: create and destroy by one thread at a time (the caller sees to it); the rest any.
  * Invariants
- *   1. A table that is destroyed leaves tables[] first, then its root is replaced by an empty leaf, so that whoever still
- *      descends finds nothing and ends; then every node is made OBSOLETE under its latch, before its records are retired: the
- *      purge takes a record out of the index before, or finds nothing after.
+ *   1. A table that is destroyed leaves tables[] first, then its root is replaced by an empty leaf, so that whoever
+ *      still descends finds nothing and ends; then every node is made OBSOLETE under its latch, before its records are
+ *      retired: the purge takes a record out of the index before, or finds nothing after.
  *   2. Tables are made from a heap of their own, number slot_count + 1, which is open only meanwhile.
  *
  * SPDX-License-Identifier: MIT
@@ -80,7 +80,7 @@ int vst_table_create(struct vst_store *store, uint32_t id, const char *name, str
     return VARVE_OK;
 }
 
-/* --- destroying ---------------------------------------------------------------------------------------------------- */
+/* --- destroying --------------------------------------------------------------------------------------------------- */
 
 /* Latches a node that nobody can reach from a root any more, and keeps others from changing it ever again. */
 static void make_obsolete(struct vst_node *node) {
@@ -138,7 +138,7 @@ void vst_tree_free(struct vst_table *table, struct vb_heap *heap) {
     vst_node_free(heap, table);
 }
 
-/* --- what a table is ------------------------------------------------------------------------------------------------ */
+/* --- what a table is ---------------------------------------------------------------------------------------------- */
 
 uint32_t vst_table_id(const struct vst_table *table) { return table->id; }
 const char *vst_table_name(const struct vst_table *table) { return table->name; }

@@ -2,8 +2,8 @@
  *
  * Owns nothing. Thread rule: any thread, inside a read section; readers write nothing shared.
  * Invariants: N1 to N7 in node.h, and
- *   1. A descent loads the child's word before it looks at the parent again: the child was the parent's when its word was
- *      as loaded, so its range is the one the search chose.
+ *   1. A descent loads the child's word before it looks at the parent again: the child was the parent's when its word
+ *      was as loaded, so its range is the one the search chose.
  *   2. The root counts as such when the table still points to it after its word was loaded.
  *   3. Scans keep nothing between leaves but a fence key, and descend again from it: there are no links between
  *      neighbours that a split or a removal would have to change.
@@ -17,7 +17,7 @@
 #include "base/check.h"
 #include "storage/storage.h"
 
-/* --- inside one node ----------------------------------------------------------------------------------------------- */
+/* --- inside one node ---------------------------------------------------------------------------------------------- */
 
 static unsigned count_of(const struct vst_node *node, uint64_t meta) {
     unsigned count = vst_meta_count(meta);
@@ -113,7 +113,7 @@ bool vst_leaf_search(const struct vst_look *leaf, varve_slice key, struct vst_pl
     return settle_records(leaf, key, vst_meta_start(meta), high, place);
 }
 
-/* --- descents ------------------------------------------------------------------------------------------------------ */
+/* --- descents ----------------------------------------------------------------------------------------------------- */
 
 struct vst_look vst_descend(const struct vst_table *table, varve_slice key, enum vst_seek seek) {
     for (;;) {
@@ -122,7 +122,8 @@ struct vst_look vst_descend(const struct vst_table *table, varve_slice key, enum
         bool good = (look.word & VST_OLC_OBSOLETE) == 0;
         while (good && level > 0) {
             struct vst_look next;
-            good = vst_inner_search(look.node, look.word, key, seek, &child) && vst_child_look(table, &look, child, &next);
+            good = vst_inner_search(look.node, look.word, key, seek, &child) &&
+                   vst_child_look(table, &look, child, &next);
             if (!good) break;
             look = next;
             level--;
@@ -144,12 +145,7 @@ void vst_lookup(struct vst_table *table, varve_slice key, struct vst_found *foun
     found->phantom = vst_word_phantom(leaf.word);
 }
 
-void vst_lookup_many(struct vst_table *table, const varve_slice *keys, struct vst_found *found, size_t count) {
-    for (size_t i = 0; i < count; i++)
-        vst_lookup(table, keys[i], &found[i]);
-}
-
-/* --- counters ------------------------------------------------------------------------------------------------------ */
+/* --- counters ----------------------------------------------------------------------------------------------------- */
 
 bool vst_phantom_same(const struct vst_leaf *leaf, uint32_t phantom) {
     uint64_t word = vb_load_acquire(&leaf->node.word);
@@ -162,7 +158,7 @@ bool vst_leaf_same(const struct vst_leaf *leaf, uint32_t olc) {
     return vst_word_olc(vb_load_acquire(&leaf->node.word)) == olc;
 }
 
-/* --- portions ------------------------------------------------------------------------------------------------------ */
+/* --- portions ----------------------------------------------------------------------------------------------------- */
 
 #define PREFETCH_RECORDS 8u
 
@@ -211,7 +207,7 @@ int vst_portion_read(struct vst_table *table, varve_slice from, bool strict, enu
     return VARVE_OK;
 }
 
-/* --- successors ---------------------------------------------------------------------------------------------------- */
+/* --- successors --------------------------------------------------------------------------------------------------- */
 
 struct vst_record *vst_first_from(const struct vst_table *table, varve_slice key, bool strict) {
     for (;;) {

@@ -50,16 +50,22 @@ static inline struct vst_look vst_root_look(const struct vst_table *table) {
         if (vb_likely(vb_load_acquire(&table->root) == look.node)) return look;
     }
 }
-/* Child `i` of the inner node in `look`. False: the node has changed. */
-static inline bool vst_child_look(const struct vst_table *table, const struct vst_look *look, unsigned i,
+/* Child `i` of the inner node in `look`, prefetched; then its word. False: the node has changed. */
+static inline bool vst_child_find(const struct vst_table *table, const struct vst_look *look, unsigned i,
                                   struct vst_look *child) {
     const struct vst_node *node = look->node;
-    struct vst_node *next = vst_slot_load(&vst_ptrs(node, node->stride)[i]);
+    child->node = vst_slot_load(&vst_ptrs(node, node->stride)[i]);
     if (!vst_node_still(node, look->word)) return false;
-    vst_prefetch_node(next, 1 + (node->level == 1 ? table->leaf_stride : table->inner_stride) / 8);
-    child->node = next;
-    child->word = vst_node_enter(next);
-    return vst_node_still(node, look->word);
+    vst_prefetch_node(child->node, 1 + (node->level == 1 ? table->leaf_stride : table->inner_stride) / 8);
+    return true;
+}
+static inline bool vst_child_enter(const struct vst_look *look, struct vst_look *child) {
+    child->word = vst_node_enter(child->node);
+    return vst_node_still(look->node, look->word);
+}
+static inline bool vst_child_look(const struct vst_table *table, const struct vst_look *look, unsigned i,
+                                  struct vst_look *child) {
+    return vst_child_find(table, look, i, child) && vst_child_enter(look, child);
 }
 
 /* The leaf that a descent finds. */
@@ -73,16 +79,17 @@ struct vst_place {
 /* False: the leaf has changed. */
 bool vst_leaf_search(const struct vst_look *leaf, varve_slice key, struct vst_place *place);
 
-/* The first record at or behind `key` (behind: strict), or the sentinel. The caller may hold the latch of a leaf whose keys
- * are all below `key`. */
+/* The first record at or behind `key` (behind: strict), or the sentinel. The caller may hold the latch of a leaf whose
+ * keys are all below `key`. */
 struct vst_record *vst_first_from(const struct vst_table *table, varve_slice key, bool strict);
 
-/* --- tree_split.c -------------------------------------------------------------------------------------------------- */
+/* --- tree_split.c ------------------------------------------------------------------------------------------------- */
 
-/* Splits the topmost full node on the way to `key`, if there is one and no rival is faster. The caller looks again. OK, NOMEM. */
+/* Splits the topmost full node on the way to `key`, if there is one and no rival is faster. The caller looks again. OK,
+ * NOMEM. */
 int vst_tree_split(struct vst_table *table, struct vb_heap *heap, varve_slice key);
 
-/* --- tree_remove.c -------------------------------------------------------------------------------------------------- */
+/* --- tree_remove.c ------------------------------------------------------------------------------------------------ */
 
 /* Makes a root with one child give way to it. */
 void vst_tree_lower(struct vst_table *table);

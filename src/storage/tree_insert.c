@@ -3,14 +3,14 @@
  * Owns nothing. Thread rule: any thread, inside a read section.
  * Invariants
  *   1. A ghost is linked with its writer field set and with the gap bits it inherits: nobody sees it without.
- *   2. The successor's gap word is read after the leaf is latched. A scanner sets its bit there first and checks the leaf
- *      afterwards, with a full fence on either side: the inserter sees the bit, or the scanner sees the latch. A successor in a
- *      later leaf is looked for after the latch, too: a key that a rival links in front of it later falls into that
- *      leaf's part of the gap, and whoever locks that part checks this leaf again as well.
+ *   2. The successor's gap word is read after the leaf is latched. A scanner sets its bit there first and checks the
+ *      leaf afterwards, with a full fence on either side: the inserter sees the bit, or the scanner sees the latch. A
+ *      successor in a later leaf is looked for after the latch, too: a key that a rival links in front of it later
+ *      falls into that leaf's part of the gap, and whoever locks that part checks this leaf again as well.
  *   3. The new gap is a part of the successor's, so bits of the inserter itself there cover it: they are copied.
  *
- * Sources: Lomet, Key range locking strategies for improved concurrency, VLDB 1993; Graefe, A survey of B-tree locking techniques,
- * TODS 2010; checked as a model (gap locks against inserts).
+ * Sources: Lomet, Key range locking strategies for improved concurrency, VLDB 1993; Graefe, A survey of B-tree locking
+ * techniques, TODS 2010; checked as a model (gap locks against inserts).
  *
  * SPDX-License-Identifier: MIT
  */

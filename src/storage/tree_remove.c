@@ -5,13 +5,13 @@
  *   1. FROZEN is set while the leaf is latched and the record still in it: whoever finds the record in the index, and
  *      checks the leaf again after locking it, has a record that is not FROZEN.
  *   2. Reader bits of the record are judged after the latch, behind a full fence (the same pair as in tree_insert.c).
- *   3. A leaf goes only while it is empty and an ancestor has another child. That ancestor, the inner nodes between the two
- *      (each with this one child), the leaf, and the edge of the neighbouring subtree that takes over the key range
+ *   3. A leaf goes only while it is empty and an ancestor has another child. That ancestor, the inner nodes between the
+ *      two (each with this one child), the leaf, and the edge of the neighbouring subtree that takes over the key range
  *      are latched together, all but the first by trying; so no reader sees a range that belongs to nobody.
- *   4. Whoever takes over a range changes its phantom counter, and the leaf that goes becomes OBSOLETE: a validator that
- *      remembers either looks at the range again.
- * Non-empty leaves are never merged. Sources: Graefe, A survey of B-tree locking techniques, TODS 2010 (ghosts); Sen and
- * Tarjan, Deletion without rebalancing in multiway search trees, TODS 2014 (free at empty).
+ *   4. Whoever takes over a range changes its phantom counter, and the leaf that goes becomes OBSOLETE: a validator
+ *      that remembers either looks at the range again.
+ * Non-empty leaves are never merged. Sources: Graefe, A survey of B-tree locking techniques, TODS 2010 (ghosts); Sen
+ * and Tarjan, Deletion without rebalancing in multiway search trees, TODS 2014 (free at empty).
  *
  * SPDX-License-Identifier: MIT
  */
@@ -22,7 +22,7 @@
 #define LEVELS_MAX 32u
 #define TRIES 8u
 
-/* --- empty leaves -------------------------------------------------------------------------------------------------- */
+/* --- empty leaves ------------------------------------------------------------------------------------------------- */
 
 /* What a removal latches: path[top] is the ancestor, path[top + 1 .. depth) go, edge[top + 1 .. depth) take over. */
 struct removal {
@@ -171,7 +171,7 @@ void vst_tree_lower(struct vst_table *table) {
     }
 }
 
-/* --- records ------------------------------------------------------------------------------------------------------- */
+/* --- records ------------------------------------------------------------------------------------------------------ */
 
 /* Unlinks the record unless others than `own` hold a reader bit on it. *emptied: its leaf has no record now. */
 static bool unlink_record(struct vst_table *table, struct vst_record *record, uint64_t own, bool *emptied) {

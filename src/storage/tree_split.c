@@ -2,12 +2,14 @@
  *
  * Owns nothing. Thread rule: any thread, inside a read section.
  * Invariants
- *   1. The parent's latch is held while a node is split, the node's latch is only tried: parent before child, and no waiting.
+ *   1. The parent's latch is held while a node is split, the node's latch is only tried: parent before child, and no
+ *      waiting.
  *   2. Full nodes are split on the way down, so a parent always has room for one more separator.
  *   3. A node is split only after all memory for it is there: nothing fails halfway.
  *   4. A split changes the phantom counter of a leaf: keys that belonged to it may now be linked elsewhere.
  * At the right edge of the table a leaf is not halved: the new leaf begins with the new key, so keys that come in order
- * leave full leaves behind. Sources: see node.h; Graefe, Modern B-tree techniques, 2011, 4.1 (splitting on the way down).
+ * leave full leaves behind. Sources: see node.h; Graefe, Modern B-tree techniques, 2011, 4.1 (splitting on the way
+ * down).
  *
  * SPDX-License-Identifier: MIT
  */

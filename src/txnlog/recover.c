@@ -247,6 +247,10 @@ static int run_job(struct job *job, uint64_t first_log_seq, unsigned threads, st
     VB_TRY(find_start(&job->scan, first_log_seq, &start));
     VB_TRY(judge_all(job, start, first_log_seq, out));
     out->generation = job->scan.generation;
+    for (size_t i = 0; i < job->scan.count + job->scan.replaced; i++) {
+        uint64_t named = job->scan.files[i]->manifest_sequence;
+        if (named > out->manifest_sequence) out->manifest_sequence = named;
+    }
     VB_TRY(apply_all(job, threads));
     out->transactions = vb_load_relaxed(&job->transactions);
     return VARVE_OK;

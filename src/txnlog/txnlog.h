@@ -66,10 +66,11 @@ int vtl_txn_next(const struct vtl_txn *txn, size_t *offset, struct vtl_op *op);
 struct vtl_recovered {
     uint64_t max_cts; /* highest cts seen in any accepted block (cut_hi included): the clock restarts above it */
     uint64_t transactions;
-    uint64_t last_seq;   /* sequence of the last accepted block */
-    uint64_t last_check; /* its checksum */
-    uint32_t generation; /* highest seen */
-    bool torn;           /* the last segment had a tail that was cut off */
+    uint64_t last_seq;          /* sequence of the last accepted block */
+    uint64_t last_check;        /* its checksum */
+    uint32_t generation;        /* highest seen */
+    bool torn;                  /* the last segment had a tail that was cut off */
+    uint64_t manifest_sequence; /* highest that any segment names: the manifest must have got that far */
 };
 /* Reads every segment in the directory in sequence order and calls apply for each transaction with cts > cut (in any
  * order within a block; may be called from several threads at once for different blocks when threads > 1; a

@@ -12,6 +12,7 @@
 struct overlay {
     int64_t own[JUDGE_KEYS]; /* UNTOUCHED, JUDGE_ABSENT or the value */
     int64_t relies[JUDGE_KEYS]; /* UNTOUCHED = on nothing, JUDGE_ABSENT, or 1 = on presence */
+    bool ranged; /* rows of a range were deleted; only for judge_has_writes, which does not know which */
 };
 
 enum rule { WHOLE, ITEMS_ONLY };
@@ -19,6 +20,7 @@ enum rule { WHOLE, ITEMS_ONLY };
 static void overlay_clear(struct overlay *o) {
     for (unsigned k = 0; k < JUDGE_KEYS; k++)
         o->own[k] = o->relies[k] = UNTOUCHED;
+    o->ranged = false;
 }
 
 static int64_t seen(const int64_t state[JUDGE_KEYS], const struct overlay *o, unsigned key) {
@@ -136,23 +138,24 @@ static void apply(int64_t state[JUDGE_KEYS], const struct overlay *o) {
             state[k] = o->own[k];
 }
 
-static bool wrote(const struct judge_op *op, struct overlay *o) {
+/* Stages what the answer says was written, with no state to judge it by. */
+static void take_for_written(const struct judge_op *op, struct overlay *o) {
     if (op->status != VARVE_OK)
-        return false;
+        return;
     switch (op->kind) {
     case JUDGE_PUT:
     case JUDGE_UPDATE:
     case JUDGE_ADD:
         stage(o, op->low, op->value, UNTOUCHED);
-        return false;
+        return;
     case JUDGE_INSERT:
         stage(o, op->low, op->value, JUDGE_ABSENT);
-        return false;
+        return;
     case JUDGE_DELETE:
         stage(o, op->low, JUDGE_ABSENT, 1);
-        return false;
+        return;
     default:
-        return op->kind == JUDGE_DELETE_RANGE && op->value > 0;
+        o->ranged = o->ranged || (op->kind == JUDGE_DELETE_RANGE && op->value > 0);
     }
 }
 
@@ -162,13 +165,13 @@ bool judge_has_writes(const struct judge_txn *txn) {
     for (unsigned i = 0; i < txn->op_count; i++) {
         if (is_mark(&txn->ops[i]))
             keep_or_restore(&txn->ops[i], i, saved, &o);
-        else if (wrote(&txn->ops[i], &o))
-            return true;
+        else
+            take_for_written(&txn->ops[i], &o);
     }
     for (unsigned k = 0; k < JUDGE_KEYS; k++)
         if (o.own[k] != UNTOUCHED && !(o.own[k] == JUDGE_ABSENT && o.relies[k] == JUDGE_ABSENT))
             return true;
-    return false;
+    return o.ranged;
 }
 
 /* --- serializable: all orders ------------------------------------------------------------------------------- */

@@ -12,8 +12,8 @@
  *   snapshot          reads at the begin; commit refuses when a key written has a newer version
  *   serializable      reads at the begin; commit refuses when a key or interval read has a newer version
  * read_uncommitted is served as read_committed. At every level commit refuses when an insert, update or delete
- * relied on a presence that the newest committed state does not have. Reads of existence alone hold while it is the same. A read-only transaction reads at its begin and
- * is never refused.
+ * relied on a presence that the newest committed state does not have. Reads of existence alone hold while it is the
+ * same. A read-only transaction reads at its begin and is never refused.
  *
  * Invariants: 1. versions of a key have strictly rising commit numbers. 2. keys of a table are strictly rising by
  * memcmp, shorter first. 3. bytes handed out stay where they are until model_free.

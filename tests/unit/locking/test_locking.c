@@ -108,6 +108,12 @@ struct rows {
     uint64_t count, hash;
 };
 
+/* In the storm: gives the others a chance between a look at the index and the lock that it is for. */
+static _Thread_local struct vb_random *dawdler;
+static void dawdle(void) {
+    if (dawdler != NULL && vb_random_below(dawdler, 8) == 0) vos_thread_yield();
+}
+
 static int cross(struct vcc_txn *t, struct vcc_scan *scan, const struct vst_portion *portion, varve_slice to,
                  bool inclusive) {
     struct vcc_step step = {.portion = portion, .to = to, .to_inclusive = inclusive};
@@ -116,6 +122,7 @@ static int cross(struct vcc_txn *t, struct vcc_scan *scan, const struct vst_port
         step.guard = vst_successor(scan->table, to, reverse && inclusive);
     else
         step.guard = reverse ? vst_successor(scan->table, VARVE_SLICE("", 0), false) : vst_sentinel(scan->table);
+    dawdle();
     return vcc_range(t, scan, &step);
 }
 
@@ -129,6 +136,7 @@ struct walk {
 static int walk_portion(struct vcc_txn *t, struct walk *w) {
     struct vst_portion portion;
     lx_check(vst_portion_read(w->scan.table, w->at, w->strict, w->scan.direction, &t->arena, &portion) == VARVE_OK);
+    dawdle();
     for (unsigned i = 0; i < portion.count; i++) {
         varve_slice key = vst_record_key(portion.records[i]);
         struct vcc_access access = {.table = w->scan.table, .key = key, .hint = VCC_SCAN};
@@ -392,6 +400,51 @@ static void gaps__own_insert_keeps_the_range(void **state) {
     lx_close_table(&s.lx);
 }
 
+static void purge(struct lx *lx, const char *key) {
+    for (unsigned round = 0; lx_find(lx, key) != NULL; round++) {
+        assert_true(round < 10);
+        assert_int_equal(vk_janitor_round(&lx->domain), VARVE_OK);
+        vst_collect(lx->store);
+    }
+}
+
+/* L5: between the look for the guard, in the next leaf, and the GS on it a rival links a key in front of it. */
+static void gaps__a_guard_that_is_none_any_more(void **state) {
+    (void)state;
+    static const char *const keys[] = {"k0", "k1", "k2", "k3", "k4", "k5", "k6", "k7", "k8", "k9"};
+    for (unsigned late = 0; late < 2; late++) {
+        struct script s;
+        struct vst_portion portion;
+        open_script(&s);
+        for (unsigned i = 0; i < 10; i++) put_committed(&s.lx, keys[i], VK_PUT);
+        struct vcc_txn *t = begin(&s, 1, VARVE_SERIALIZABLE);
+        lx_check(vst_portion_read(s.lx.table, VARVE_SLICE(NULL, 0), false, VST_FORWARD, &t->arena, &portion) ==
+                 VARVE_OK);
+        assert_non_null(portion.fence.data);
+        char first[8] = {0};
+        memcpy(first, portion.fence.data, portion.fence.size);
+        put_committed(&s.lx, first, VK_DELETE);
+        put_committed(&s.lx, "k0", VK_PUT); /* a snapshot above the delete */
+        end(t);
+        purge(&s.lx, first);
+        t = begin(&s, 1, VARVE_SERIALIZABLE);
+        vos_rcu_enter();
+        lx_check(vst_portion_read(s.lx.table, VARVE_SLICE(NULL, 0), false, VST_FORWARD, &t->arena, &portion) ==
+                 VARVE_OK);
+        assert_memory_equal(portion.fence.data, first, portion.fence.size);
+        struct vcc_scan scan = {.table = s.lx.table, .direction = VST_FORWARD};
+        struct vcc_step step = {.portion = &portion, .to = portion.fence};
+        step.guard = vst_successor(s.lx.table, portion.fence, false);
+        vos_rcu_exit();
+        if (late == 0) put_committed(&s.lx, first, VK_PUT);
+        vos_rcu_enter();
+        assert_int_equal(vcc_range(t, &scan, &step), late == 0 ? VCC_RETRY : VARVE_OK);
+        vos_rcu_exit();
+        end(t);
+        lx_close_table(&s.lx);
+    }
+}
+
 /* --- phantoms ----------------------------------------------------------------------------------------------------- */
 
 enum { KEYS = 24, THREADS = 4 };
@@ -460,6 +513,7 @@ static int body(struct actor *a, struct vcc_txn *t) {
 static void *storm_thread(void *arg) {
     struct actor *a = arg;
     struct storm *s = a->storm;
+    dawdler = &a->random;
     pthread_barrier_wait(&s->start);
     for (uint64_t round = 0; round < s->rounds; round++) {
         uint64_t age = 0;
@@ -506,7 +560,7 @@ static void phantoms__none(void **state) {
     for (unsigned k = 0; k < KEYS; k++) snprintf(names[k], sizeof(names[k]), "k%02u", k);
     lx_open(&s.lx, VCC_WOUND_WAIT, 44);
     lx_open_table(&s.lx);
-    s.rounds = lx_rounds(8000);
+    s.rounds = lx_rounds(40000);
     pthread_barrier_init(&s.start, NULL, THREADS);
     assert_int_equal(pthread_create(&janitor, NULL, janitor_thread, &s), 0);
     for (unsigned i = 0; i < THREADS; i++) {
@@ -540,6 +594,7 @@ int main(void) {
         cmocka_unit_test(reads__wait_for_the_writer),
         cmocka_unit_test(gaps__inserts_wait),
         cmocka_unit_test(gaps__own_insert_keeps_the_range),
+        cmocka_unit_test(gaps__a_guard_that_is_none_any_more),
         cmocka_unit_test(phantoms__none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

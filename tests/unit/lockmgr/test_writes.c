@@ -344,6 +344,35 @@ static void ghosts__stay_for_a_foreign_gap_lock(void **state) {
     close_script(&s);
 }
 
+static struct vst_record *taken_back;
+static unsigned wakes;
+static void see_frozen(void *arg, unsigned slot) {
+    (void)arg;
+    assert_int_equal(slot, 2);
+    assert_int_not_equal(taken_back->tid & VST_FROZEN, 0);
+    wakes++;
+}
+
+/* Whoever waits for a ghost that is taken back must not find it usable. */
+static void ghosts__are_unlinked_before_they_are_unlocked(void **state) {
+    (void)state;
+    struct script s;
+    open_script(&s);
+    struct vcc_txn *t = lx_begin(&s.lx, 1, 0), *waiter = lx_begin(&s.lx, 2, 0);
+    lx_stage(t, &s.lx, "b", VK_PUT, VK_ANY);
+    assert_int_equal(vlm_lock_writes(t, NULL, NULL), VARVE_OK);
+    taken_back = lx_find(&s.lx, "b");
+    waiter->slot->waiting_on = (uint64_t)(uintptr_t)&taken_back->lk;
+    vb_or_acq_rel(&taken_back->lk, VST_LK_WAITERS);
+    wakes = 0;
+    s.lx.domain.hooks.on_wake = see_frozen;
+    lx_end(t, false);
+    assert_int_equal(wakes, 1);
+    waiter->slot->waiting_on = 0;
+    lx_end(waiter, false);
+    lx_close_table(&s.lx);
+}
+
 static void writes__timeout_takes_everything_back(void **state) {
     (void)state;
     struct script s;
@@ -491,6 +520,7 @@ int main(void) {
         cmocka_unit_test(holder__wounds_in_precommit),
         cmocka_unit_test(ghosts__inherit_own_gap_locks),
         cmocka_unit_test(ghosts__stay_for_a_foreign_gap_lock),
+        cmocka_unit_test(ghosts__are_unlinked_before_they_are_unlocked),
         cmocka_unit_test(writes__timeout_takes_everything_back),
         cmocka_unit_test(storm__holders_and_ordinary_committers),
     };

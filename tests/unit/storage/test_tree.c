@@ -1,11 +1,11 @@
-/* test_tree.c - the index against a sorted array: keys of every shape, small and ordinary fan-outs, scans in both directions,
- * memory that runs out, and leaves that come and go. One thread.
+/* test_tree.c - the index against a sorted array: keys of every shape, small and ordinary fan-outs, scans in both
+ * directions, memory that runs out, and leaves that come and go. One thread.
  *
  * SPDX-License-Identifier: MIT
  */
 #include "unit/storage/tree_fixture.h"
 
-/* --- the model ------------------------------------------------------------------------------------------------------ */
+/* --- the model ---------------------------------------------------------------------------------------------------- */
 
 struct row {
     uint8_t *bytes;
@@ -57,7 +57,7 @@ static void model_free(struct model *m) {
     free(m->rows);
 }
 
-/* --- comparing ------------------------------------------------------------------------------------------------------ */
+/* --- comparing ---------------------------------------------------------------------------------------------------- */
 
 /* Scans to the end from `from` and compares with rows [low, high) in that direction. */
 static void check_scan(struct tf *tf, const struct model *m, varve_slice from, bool strict,
@@ -106,7 +106,7 @@ static void check_from(struct tf *tf, const struct model *m, varve_slice key) {
     assert_ptr_equal(after, upto < m->count ? m->rows[upto].record : sentinel);
 }
 
-/* --- random operations ----------------------------------------------------------------------------------------------- */
+/* --- random operations -------------------------------------------------------------------------------------------- */
 
 static void add_one(struct tf *tf, struct model *m, varve_slice key) {
     struct vst_found before;
@@ -202,7 +202,7 @@ static void test_random(void **state) {
         }
 }
 
-/* --- keys in order --------------------------------------------------------------------------------------------------- */
+/* --- keys in order ------------------------------------------------------------------------------------------------ */
 
 static void test_append(void **state) {
     (void)state;
@@ -270,7 +270,7 @@ static void test_queue(void **state) {
     tf_close(&tf);
 }
 
-/* --- memory that runs out --------------------------------------------------------------------------------------------- */
+/* --- memory that runs out ----------------------------------------------------------------------------------------- */
 
 #ifdef VARVE_ASSERTS
 static void test_nomem(void **state) {
@@ -334,7 +334,7 @@ static void test_table_nomem(void **state) {
 }
 #endif
 
-/* --- tables ----------------------------------------------------------------------------------------------------------- */
+/* --- tables ------------------------------------------------------------------------------------------------------- */
 
 static void test_tables(void **state) {
     (void)state;
@@ -397,7 +397,7 @@ static void test_many_tables(void **state) {
     tf_close(&tf);
 }
 
-/* --- several at once --------------------------------------------------------------------------------------------------- */
+/* --- several at once ---------------------------------------------------------------------------------------------- */
 
 static void test_lookup_many(void **state) {
     (void)state;

@@ -94,7 +94,7 @@ static void test_empty_leaves(void **state) {
 }
 #endif
 
-/* --- unlinking -------------------------------------------------------------------------------------------------------- */
+/* --- unlinking ---------------------------------------------------------------------------------------------------- */
 
 /* A ghost on which somebody else holds a bit stays, and goes with the purge once the bits are gone. */
 static void check_stays(uint64_t lk_bits, uint64_t gap_bits, uint64_t own, bool stays) {
@@ -163,7 +163,7 @@ static void test_unlink(void **state) {
     tf_close(&tf);
 }
 
-/* --- counters ----------------------------------------------------------------------------------------------------------- */
+/* --- counters ----------------------------------------------------------------------------------------------------- */
 
 /* A split tells whoever remembers the leaf; a leaf that goes, and the one that takes its range over, do so too. */
 static void test_phantom(void **state) {

@@ -1,5 +1,5 @@
-/* test_tree_threads.c - the index under threads: owners of keys who insert, take back and scan; scanners who lock gaps against
- * them; readers who trust phantom counters; and a janitor who purges and frees behind them all.
+/* test_tree_threads.c - the index under threads: owners of keys who insert, take back and scan; scanners who lock gaps
+ * against them; readers who trust phantom counters; and a janitor who purges and frees behind them all.
  *
  * What is checked holds at every schedule. Small fan-outs, so that leaves split and go all the time.
  * SPDX-License-Identifier: MIT
@@ -17,7 +17,7 @@ static unsigned budget(void) {
     return n != 0 ? n : 1;
 }
 
-/* --- owners ------------------------------------------------------------------------------------------------------------ */
+/* --- owners ------------------------------------------------------------------------------------------------------- */
 
 enum presence { ABSENT, PRESENT, GIVEN }; /* GIVEN: left to the purge, which takes it at any time */
 
@@ -104,6 +104,24 @@ static void own_lookup(struct owner *o, struct own_key *k) {
     vos_rcu_exit();
 }
 
+static void own_lookup_many(struct owner *o) {
+    unsigned which[20], count = (unsigned)vb_random_below(&o->random, 21);
+    varve_slice keys[20];
+    struct vst_found found[20];
+    for (unsigned i = 0; i < count; i++) {
+        which[i] = (unsigned)vb_random_below(&o->random, OWN_KEYS);
+        keys[i] = own_slice(&o->keys[which[i]]);
+    }
+    vos_rcu_enter();
+    vst_lookup_many(o->tf->table, keys, found, count);
+    for (unsigned i = 0; i < count; i++) {
+        const struct own_key *k = &o->keys[which[i]];
+        if (k->presence == ABSENT) CHECK(found[i].record == NULL);
+        if (k->presence == PRESENT) CHECK(found[i].record == k->record);
+    }
+    vos_rcu_exit();
+}
+
 /* The index of an own key, or -1 for another's. */
 static int own_index(const struct owner *o, varve_slice key) {
     if (((const uint8_t *)key.data)[key.size - 1] != '0' + o->id) return -1;
@@ -162,6 +180,7 @@ static void *own_run(void *arg) {
         bool shrink = step / 700 % 2 != 0;
         if (dice < 10) own_lookup(o, k);
         else if (dice < 12) own_scan(o);
+        else if (dice < 14) own_lookup_many(o);
         else if (k->presence == PRESENT && (shrink || dice < 40)) own_remove(o, k);
         else if (!shrink || dice < 20) own_insert(o, k);
     }
@@ -226,9 +245,10 @@ static void test_owners(void **state) {
     owners_at(4, 4, 5, 100000 * budget(), 44);
 }
 
-/* --- scanners ---------------------------------------------------------------------------------------------------------- */
+/* --- scanners ----------------------------------------------------------------------------------------------------- */
 
-/* Writers insert and take back keys of their own; scanners freeze a range with gap locks, or remember phantom counters. */
+/* Writers insert and take back keys of their own; scanners freeze a range with gap locks, or remember phantom counters.
+ * */
 #define SPACE 60u
 #define WRITERS 2u
 #define SCANNERS 2u

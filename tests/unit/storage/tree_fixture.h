@@ -1,4 +1,5 @@
-/* tree_fixture.h - a store with one table for the tests of the index, keys of many shapes, and a check of the whole tree.
+/* tree_fixture.h - a store with one table for the tests of the index, keys of many shapes, and a check of the whole
+ * tree.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -63,7 +64,7 @@ __attribute__((unused)) static void tf_settle(struct tf *tf) {
     }
 }
 
-/* --- keys ---------------------------------------------------------------------------------------------------------- */
+/* --- keys --------------------------------------------------------------------------------------------------------- */
 
 enum tf_shape {
     TF_NUMBER,   /* 8 bytes, big-endian, dense */
@@ -120,7 +121,7 @@ __attribute__((unused)) static varve_slice tf_key(enum tf_shape shape, uint64_t 
     return VARVE_SLICE(bytes, size);
 }
 
-/* --- short calls ---------------------------------------------------------------------------------------------------- */
+/* --- short calls -------------------------------------------------------------------------------------------------- */
 
 __attribute__((unused)) static struct vst_record *tf_find(struct tf *tf, varve_slice key, struct vst_found *found) {
     struct vst_found unused;
@@ -151,7 +152,7 @@ __attribute__((unused)) static void tf_take_back(struct tf *tf, struct vst_recor
     vos_rcu_exit();
 }
 
-/* --- the whole tree ------------------------------------------------------------------------------------------------- */
+/* --- the whole tree ----------------------------------------------------------------------------------------------- */
 
 struct tf_census {
     unsigned leaves, inners, empty, records, leads;

@@ -7,6 +7,7 @@
  */
 #include "cc/cc.h"
 
+#include "base/bytes.h"
 #include "base/check.h"
 #include "os/rcu.h"
 
@@ -49,4 +50,12 @@ int vcc_validate(struct vcc_txn *t, uint64_t cts) {
 void vcc_end(struct vcc_txn *t, bool committed) {
     t->ops->end(t, committed);
     VB_ASSERT(t->locks.count == 0 && vb_load_relaxed(&t->slot->snap) == VK_NO_SNAP);
+}
+
+int vcc_refuse(struct vcc_txn *t, int status, enum varve_reason reason, const struct vst_table *table, varve_slice key,
+               const char *what) {
+    char text[64];
+    vb_printable(key, text, sizeof text);
+    return vk_fail(&t->detail, status, reason, "table %s, key %s: %s", table != NULL ? vst_table_name(table) : "?",
+                   text, what);
 }

@@ -31,6 +31,7 @@ enum vcc_deadlock { VCC_WOUND_WAIT = 0, VCC_NO_WAIT, VCC_WAIT_DIE, VCC_DETECT };
 /* What the database sets once for all its transactions, and counters they share (relaxed). */
 struct vcc_shared {
     struct vk_domain *domain;
+    struct vst_store *store;
     enum vcc_deadlock deadlock;
     uint64_t *lock_waits, *extensions, *range_rescans; /* counters of the database */
 };
@@ -214,6 +215,10 @@ struct vcc_tracer {
     void *arg;
 };
 void vcc_tracer_init(struct vcc_tracer *tracer, const struct vcc_ops *inner, vcc_trace_fn sink, void *arg);
+
+/* Fails with "table T, key K: WHAT"; returns status. table NULL: unknown. */
+int vcc_refuse(struct vcc_txn *t, int status, enum varve_reason reason, const struct vst_table *table, varve_slice key,
+               const char *what);
 
 /* Raises t->observed. */
 static inline void vcc_observe(struct vcc_txn *t, uint64_t cts) {

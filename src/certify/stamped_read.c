@@ -34,8 +34,8 @@ static int lock_newest(struct vcc_txn *t, struct vst_record *record) {
     uint64_t newest = vst_tid_cts(vb_load_acquire(&record->tid));
     if (newest <= t->snap) return VARVE_OK;
     if (t->level == VARVE_SNAPSHOT)
-        return vk_fail(&t->detail, VARVE_CONFLICT, VARVE_REASON_WRITE_WRITE,
-                       "the row has a newer version than the snapshot");
+        return vcc_refuse(t, VARVE_CONFLICT, VARVE_REASON_WRITE_WRITE, NULL, vst_record_key(record),
+                          "it has a newer version than the snapshot");
     if (t->level == VARVE_READ_COMMITTED) {
         t->snap = vk_snapshot_register(t->domain, t->slot);
         t->snap_moves++;

@@ -12,10 +12,32 @@
 /* Extensions may re-check this many times what was read, plus a little for small transactions. */
 enum { RECHECK_FACTOR = 4, RECHECK_FREE = 64 };
 
-static int refuse(struct vcc_txn *t, enum varve_reason reason, const char *what, varve_slice key) {
-    char text[64];
-    vb_printable(key, text, sizeof text);
-    return vk_fail(&t->detail, VARVE_CONFLICT, reason, "%s%s has changed since it was read", what, text);
+/* V3 for one record met now: it was there, and as it is, at the stamp; nobody changes it at or below as_of. */
+static bool fits(struct vcc_txn *t, const struct vst_record *record, uint64_t as_of) {
+    uint64_t tid = vb_load_acquire(&record->tid);
+    bool own_ghost = vst_tid_cts(tid) == 0 && vst_lk_writer(vb_load_acquire(&record->lk)) == t->self;
+    if (own_ghost || (tid & VST_FROZEN) != 0) return true;
+    if (vst_tid_cts(tid) > t->snap) return false;
+    return vst_holds(t->domain, record, tid & VST_TID_MASK, as_of, t->self, false);
+}
+
+static struct vst_table *table_of(const struct vcc_txn *t, const struct vst_record *record) {
+    return vst_table_at(t->shared->store, vst_record_table_slot(record));
+}
+
+/* A row was read as absent and its ghost has been purged since: absent still, unless the key has been linked again. */
+static bool absent_still(struct vcc_txn *t, const struct vst_record *purged, uint64_t as_of) {
+    struct vst_found found;
+    vst_lookup(table_of(t, purged), vst_record_key(purged), &found);
+    return found.record == NULL || fits(t, found.record, as_of);
+}
+
+static bool row_holds(struct vcc_txn *t, const struct vcc_read_entry *entry, uint64_t as_of) {
+    bool existence = (entry->seen & VCT_EXISTENCE) != 0;
+    if (vb_likely(vst_holds(t->domain, entry->record, entry->seen & VST_TID_MASK, as_of, t->self, existence)))
+        return true;
+    bool purged = (entry->seen & VST_GHOST) != 0 && (vb_load_acquire(&entry->record->tid) & VST_FROZEN) != 0;
+    return purged && absent_still(t, entry->record, as_of);
 }
 
 static int rows_hold(struct vcc_txn *t, uint64_t as_of) {
@@ -23,20 +45,11 @@ static int rows_hold(struct vcc_txn *t, uint64_t as_of) {
     for (uint32_t i = 0; i < reads->entry_count; i++) {
         const struct vcc_read_entry *entry = &reads->entries[i];
         if (i + 4 < reads->entry_count) __builtin_prefetch(reads->entries[i + 4].record);
-        bool existence = (entry->seen & VCT_EXISTENCE) != 0;
-        if (vb_unlikely(!vst_holds(t->domain, entry->record, entry->seen & VST_TID_MASK, as_of, t->self, existence)))
-            return refuse(t, VARVE_REASON_READ, "row ", vst_record_key(entry->record));
+        if (vb_unlikely(!row_holds(t, entry, as_of)))
+            return vcc_refuse(t, VARVE_CONFLICT, VARVE_REASON_READ, table_of(t, entry->record),
+                              vst_record_key(entry->record), "it has changed since it was read");
     }
     return VARVE_OK;
-}
-
-/* V3 for one record of a re-scan. */
-static bool record_fits(struct vcc_txn *t, const struct vst_record *record, uint64_t as_of) {
-    uint64_t tid = vb_load_acquire(&record->tid);
-    bool own_ghost = vst_tid_cts(tid) == 0 && vst_lk_writer(vb_load_acquire(&record->lk)) == t->self;
-    if (own_ghost || (tid & VST_FROZEN) != 0) return true;
-    if (vst_tid_cts(tid) > t->snap) return false;
-    return vst_holds(t->domain, record, tid & VST_TID_MASK, as_of, t->self, false);
 }
 
 static bool beyond_high(const struct vcc_range_entry *range, varve_slice key) {
@@ -57,8 +70,9 @@ static int rescan(struct vcc_txn *t, const struct vcc_range_entry *range, uint64
         for (unsigned i = 0; i < portion.count; i++) {
             varve_slice key = vst_record_key(portion.records[i]);
             if (beyond_high(range, key)) return VARVE_OK;
-            if (!record_fits(t, portion.records[i], as_of))
-                return refuse(t, VARVE_REASON_PHANTOM, "a range with ", key);
+            if (!fits(t, portion.records[i], as_of))
+                return vcc_refuse(t, VARVE_CONFLICT, VARVE_REASON_PHANTOM, range->table, key,
+                                  "the range it lies in has changed since it was read");
         }
         if (portion.fence.data == NULL || beyond_high(range, portion.fence)) return VARVE_OK;
         from = portion.fence;

@@ -169,6 +169,9 @@ int vdb_options_parse(const char *path, const char *text, struct vdb_options *o,
             !take_word(equals != NULL ? equals + 1 : end, end, value))
             return vk_fail(detail, VARVE_INVALID, VARVE_REASON_CALLER, "options: a word longer than %d bytes",
                            (int)WORD_MAX);
+        if (equals != NULL && name[0] == 0)
+            return vk_fail(detail, VARVE_INVALID, VARVE_REASON_CALLER, "options: a value without a name ('=%s')",
+                           value);
         if (equals == NULL && name[0] != 0)
             return vk_fail(detail, VARVE_INVALID, VARVE_REASON_CALLER,
                            "options: '%s' has no value (name=value is expected)", name);

@@ -222,40 +222,46 @@ int vdb_table_list(struct varve_db *db, varve_table_fn fn, void *arg) {
  * ----------------------------------------------------------------------------------------------------------------------
  */
 
-/* Checks one leaf's rows and moves *from to the next leaf. The gate is closed: nothing commits meanwhile. */
-static int check_portion(struct varve_table *table, const struct vcn_rules *rules, struct vb_arena *arena,
-                         struct vst_portion *portion, struct vk_detail *detail) {
-    int status = VARVE_OK;
-    for (unsigned i = 0; status == VARVE_OK && i < portion->count; i++) {
-        struct vst_seen seen;
-        status = vst_read_newest(portion->records[i], arena, &seen);
-        if (status == VARVE_OK && seen.present)
-            status = vcn_check_row(rules, table->name, vst_record_key(portion->records[i]), seen.value, detail);
+/* Reads one leaf's rows in a section; the rules judge them outside it, for a callback may take its time. */
+static int check_portion(struct varve_table *table, const struct vcn_rules *rules, varve_slice *from,
+                         struct vb_arena *arena, struct vk_detail *detail) {
+    struct vst_portion portion;
+    struct vst_seen seen[VST_PORTION_MAX];
+    vos_rcu_enter();
+    int status = vst_portion_read(table->tree, *from, false, VST_FORWARD, arena, &portion);
+    for (unsigned i = 0; status == VARVE_OK && i < portion.count; i++)
+        status = vst_read_newest(portion.records[i], arena, &seen[i]);
+    vos_rcu_exit();
+    if (status != VARVE_OK)
+        return vk_fail(detail, status, VARVE_REASON_RESOURCE, "out of memory while checking the rows of %s",
+                       table->name);
+    for (unsigned i = 0; i < portion.count; i++) {
+        if (!seen[i].present) continue;
+        varve_slice key = vst_record_key(portion.records[i]);
+        VB_TRY(vcn_check_row(rules, table->name, key, seen[i].value, detail));
     }
-    return status;
+    *from = portion.fence;
+    return VARVE_OK;
 }
 
-/* Checks every row there is against one rule. Two arenas take turns, so that a fence outlives the portion it ends. */
+/* Checks every row there is against one rule, with the gate closed: nothing commits meanwhile. The checkpointer's slot
+ * pins the records. Two arenas take turns, so that a fence outlives the portion it ends. */
 static int check_rows(struct varve_db *db, struct varve_table *table, const struct vcn_rules *rules,
                       struct vk_detail *detail) {
+    struct vk_slot *slot = &db->domain.slots[db->domain.slot_count];
     struct vb_arena arenas[2];
-    struct vst_portion portion;
     varve_slice from = {NULL, 0};
     int status;
     for (int i = 0; i < 2; i++) vb_arena_init(&arenas[i], db->work_heap, 64 << 10);
+    vk_pin(&db->domain, slot);
     unsigned turn = 0;
     do {
         struct vb_arena *arena = &arenas[turn++ & 1];
         vb_arena_reset(arena);
-        vos_rcu_enter();
-        status = vst_portion_read(table->tree, from, false, VST_FORWARD, arena, &portion);
-        if (status == VARVE_OK) status = check_portion(table, rules, arena, &portion, detail);
-        vos_rcu_exit();
-        from = portion.fence;
+        status = check_portion(table, rules, &from, arena, detail);
     } while (status == VARVE_OK && from.data != NULL);
+    vk_unpin(slot);
     for (int i = 0; i < 2; i++) vb_arena_release(&arenas[i]);
-    if (status == VARVE_NOMEM)
-        vk_fail(detail, status, VARVE_REASON_RESOURCE, "out of memory while checking the rows of %s", table->name);
     return status;
 }
 

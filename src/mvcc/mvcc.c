@@ -38,24 +38,24 @@ static int range(struct vcc_txn *t, struct vcc_scan *scan, const struct vcc_step
     return vct_note_range(t, scan, step);
 }
 
-static int first_committer(struct vcc_txn *t, uint64_t tid) {
+/* M2 */
+static int first_committer(struct vcc_txn *t, const struct vst_table *table, varve_slice key, uint64_t tid) {
     if (vst_tid_cts(tid) <= t->snap) return VARVE_OK;
-    return vk_fail(&t->detail, VARVE_CONFLICT, VARVE_REASON_WRITE_WRITE,
-                   "a row to be written has a newer version than the snapshot");
+    return vcc_refuse(t, VARVE_CONFLICT, VARVE_REASON_WRITE_WRITE, table, key,
+                      "it has a newer version than the snapshot");
 }
 
 static int write_intent(struct vcc_txn *t, struct vst_table *table, varve_slice key, struct vst_record *record) {
-    (void)table;
-    (void)key;
     if (t->stale)
-        return vk_fail(&t->detail, VARVE_CONFLICT, VARVE_REASON_STALE,
-                       "rows read have changed: the transaction can only finish without writes");
-    if (t->level == VARVE_SNAPSHOT && record != NULL) return first_committer(t, vb_load_acquire(&record->tid));
+        return vcc_refuse(t, VARVE_CONFLICT, VARVE_REASON_STALE, table, key,
+                          "rows read before have changed, so this transaction can only finish without writes");
+    if (t->level == VARVE_SNAPSHOT && record != NULL)
+        return first_committer(t, table, key, vb_load_acquire(&record->tid));
     return VARVE_OK;
 }
 
 static int check_locked(struct vcc_txn *t, const struct vk_write *write) {
-    return first_committer(t, vb_load_acquire(&write->record->tid));
+    return first_committer(t, write->table, write->key, vb_load_acquire(&write->record->tid));
 }
 
 static int precommit(struct vcc_txn *t) {

@@ -16,7 +16,7 @@
 int vtx_again(struct varve_txn *txn, int status) { return status == VCC_WAIT ? vlm_wait(&txn->cc) : VARVE_OK; }
 
 int vtx_over_limit(struct varve_txn *txn, size_t more) {
-    if (vb_likely(txn->cc.arena.used_bytes + more <= txn->pool->config.max_txn_bytes)) return VARVE_OK;
+    if (vb_likely(txn->bytes + more <= txn->pool->config.max_txn_bytes)) return VARVE_OK;
     return vk_fail(&txn->cc.detail, VARVE_TOOBIG, VARVE_REASON_RESOURCE,
                    "keys, values and borrowed bytes of this transaction would pass max_txn_bytes (%llu): use a cursor "
                    "or shorter transactions",
@@ -28,15 +28,11 @@ static int note_absence(struct varve_txn *txn, struct vst_table *tree, varve_sli
     struct vcc_txn *cc = &txn->cc;
     struct vcc_scan scan = {.table = tree, .direction = VST_FORWARD, .from = key, .point = true};
     struct vcc_step step = {.to = key, .to_inclusive = true};
-    struct vst_portion portion;
+    struct vst_portion portion; /* of which only the leaf and its counter mean anything for a point */
     portion.leaf = found->leaf;
     portion.phantom = found->phantom;
-    if ((cc->ops->caps & VCC_CAP_GAPS) != 0) {
-        if (vst_portion_read(tree, key, false, VST_FORWARD, &cc->arena, &portion) != VARVE_OK)
-            return vk_fail(&cc->detail, VARVE_NOMEM, VARVE_REASON_RESOURCE, "out of memory");
-        if (portion.count != 0 && vb_equal(vst_record_key(portion.records[0]), key)) return VCC_RETRY;
-        step.guard = vst_successor(tree, key, false);
-    }
+    if ((cc->ops->caps & VCC_CAP_GAPS) != 0)
+        step.guard = vst_sentinel(tree); /* the scheme looks for the real one itself */
     step.portion = &portion;
     return vcc_range(cc, &scan, &step);
 }
@@ -63,8 +59,8 @@ static int look(struct varve_txn *txn, struct vcc_access *access, struct vcc_res
         status = vcc_read(&txn->cc, access, result);
     } else {
         *result = (struct vcc_result){{NULL, 0}, 0, false};
-        status = access->hint == VCC_UNTRACKED ? VARVE_OK
-                                               : note_absence(txn, access->table, access->key, &access->found);
+        status =
+            access->hint == VCC_UNTRACKED ? VARVE_OK : note_absence(txn, access->table, access->key, &access->found);
     }
     vos_rcu_exit();
     return status;
@@ -109,11 +105,15 @@ static int usable_key(struct varve_txn *txn, const struct varve_table *table, va
 static int get_row(struct varve_txn *txn, struct varve_table *table, varve_slice key, enum vcc_hint hint,
                    varve_slice *value) {
     VB_TRY(usable_key(txn, table, key));
-    VB_TRY(vtx_over_limit(txn, 0));
     struct vtx_row row;
     VB_TRY(vtx_read_row(txn, table->tree, key, hint, value != NULL ? &txn->cc.arena : NULL, &row));
     if (!row.result.present) return VARVE_NOTFOUND;
-    if (value != NULL) *value = row.result.value;
+    if (value == NULL) return VARVE_OK;
+    if (row.own == NULL) { /* own bytes have been counted when they were staged */
+        VB_TRY(vtx_over_limit(txn, row.result.value.size));
+        txn->bytes += row.result.value.size;
+    }
+    *value = row.result.value;
     return VARVE_OK;
 }
 
@@ -217,7 +217,10 @@ static int write_row(struct varve_txn *txn, struct varve_table *table, varve_sli
                              .precondition = (uint8_t)preconditions[mode],
                              .record = record};
     struct vk_write *added;
-    if (vk_wset_add(&txn->cc.wset, &write, &added) == VARVE_OK) return VARVE_OK;
+    if (vk_wset_add(&txn->cc.wset, &write, &added) == VARVE_OK) {
+        txn->bytes += key.size + write.value.size;
+        return VARVE_OK;
+    }
     return vk_fail(&txn->cc.detail, VARVE_NOMEM, VARVE_REASON_RESOURCE, "out of memory for the write set");
 }
 

@@ -7,10 +7,10 @@
  * | precommit | lock the write set, ghosts for new keys, write-write rules   | retry statuses, NOMEM   | abort      |
  * | reserve   | before-images, blobs, log space; redo encoded but for its cts | FULL, NOMEM, FAILED    | abort      |
  * | stamp     | PREP, cts = fetch_add(clock), COMMITTING                     | -                       | -          |
- * | validate  | reads and ranges hold as of cts                              | CONFLICT                | abort: the cts stays a gap |
- * | publish   | the cts into the redo record: the point of no return         | -                       | -          |
- * | install   | before-image, new value, new cts, record by record           | -                       | -          |
- * | end       | unlock, wake, release the snapshot                           | -                       | -          |
+ * | validate  | reads and ranges hold as of cts                              | CONFLICT                | abort: the cts
+ * stays a gap | | publish   | the cts into the redo record: the point of no return         | -                       |
+ * -          | | install   | before-image, new value, new cts, record by record           | -                       | -
+ * | | end       | unlock, wake, release the snapshot                           | -                       | -          |
  * | harden    | wait for the durable cts                                     | UNKNOWN_OUTCOME, FAILED | report     |
  *
  * Between precommit and reserve there is room for one more stage that derives further writes under the record locks.

@@ -80,18 +80,21 @@ static int apply_prefix(struct varve_txn *txn, varve_slice prefix, varve_slice *
 /* --- one step
  * ----------------------------------------------------------------------------------------------------------- */
 
-/* Tells the scheme that the scan has crossed everything up to `to`. In a read section. */
-static int cross(struct varve_cursor *c, varve_slice to, bool inclusive) {
+/* The record whose gap word guards what lies before `to` in this direction: the first at or above the gap's upper end.
+ */
+static struct vst_record *guard_of(struct varve_cursor *c, varve_slice to, bool inclusive) {
+    if (to.data != NULL) return vst_successor(c->tree, to, c->direction == VST_REVERSE && inclusive);
+    if (c->direction == VST_FORWARD) return vst_sentinel(c->tree);
+    return vst_successor(c->tree, VARVE_SLICE("", 0), false);
+}
+
+/* Tells the scheme that the scan has crossed everything up to `to`; `on` is the record it rests on, where it does. In a
+ * read section. */
+static int cross(struct varve_cursor *c, varve_slice to, bool inclusive, struct vst_record *on) {
     struct vcc_txn *cc = &c->txn->cc;
     struct vcc_step step = {.portion = &c->portion, .to = to, .to_inclusive = inclusive};
-    if ((cc->ops->caps & VCC_CAP_GAPS) != 0 && !cc->read_only) {
-        bool strict = c->direction == VST_REVERSE && inclusive;
-        if (to.data != NULL)
-            step.guard = vst_successor(c->tree, to, strict);
-        else
-            step.guard =
-                c->direction == VST_FORWARD ? vst_sentinel(c->tree) : vst_successor(c->tree, VARVE_SLICE("", 0), false);
-    }
+    if ((cc->ops->caps & VCC_CAP_GAPS) != 0 && !cc->read_only)
+        step.guard = on != NULL && c->direction == VST_FORWARD ? on : guard_of(c, to, inclusive);
     return vcc_range(cc, &c->scan, &step);
 }
 
@@ -127,7 +130,7 @@ static bool in_this_portion(const struct varve_cursor *c, varve_slice key) {
 }
 
 static int take_own(struct varve_cursor *c, struct vk_write *own, struct row_out *out) {
-    VB_TRY(cross(c, own->key, true));
+    VB_TRY(cross(c, own->key, true, NULL));
     rest_on(c, own->key, true);
     if (own->kind == VK_DELETE) return CROSSED;
     *out = (struct row_out){own->key, own->value};
@@ -141,7 +144,7 @@ static int take_record(struct varve_cursor *c, struct vst_record *record, struct
     access.found = (struct vst_found){record, c->portion.leaf, c->portion.phantom};
     struct vcc_result result;
     VB_TRY(vcc_read(&c->txn->cc, &access, &result));
-    VB_TRY(cross(c, access.key, true));
+    VB_TRY(cross(c, access.key, true, record));
     rest_on(c, access.key, true);
     c->index++;
     if (!result.present) return CROSSED;
@@ -156,10 +159,10 @@ static int leave_portion(struct varve_cursor *c) {
     if (fence.data == NULL || beyond(c, fence) ||
         (c->direction == VST_REVERSE && c->low.data != NULL && vb_compare(fence, c->low) == 0)) {
         VB_TRY(cross(c, c->direction == VST_FORWARD ? c->high : c->low,
-                     c->direction == VST_REVERSE && c->low.data != NULL));
+                     c->direction == VST_REVERSE && c->low.data != NULL, NULL));
         return VARVE_END;
     }
-    VB_TRY(cross(c, fence, false));
+    VB_TRY(cross(c, fence, false, NULL));
     varve_slice kept;
     VB_TRY(copy_bound(c->txn, fence, &kept)); /* the portion's arena is about to go */
     rest_on(c, kept, c->direction == VST_REVERSE);
@@ -182,7 +185,7 @@ static int step(struct varve_cursor *c, struct row_out *out) {
     }
     if (record != NULL) return take_record(c, record, out);
     if (!ended) return leave_portion(c);
-    VB_TRY(cross(c, c->direction == VST_FORWARD ? c->high : c->low, c->direction == VST_REVERSE));
+    VB_TRY(cross(c, c->direction == VST_FORWARD ? c->high : c->low, c->direction == VST_REVERSE, NULL));
     return VARVE_END;
 }
 
@@ -275,7 +278,6 @@ int vtx_cursor_move(struct varve_cursor *c, enum vtx_move move, varve_slice targ
         return vtx_refuse(txn, VARVE_INVALID, VARVE_REASON_CALLER, "the cursor's table has been dropped");
     struct row_out out;
     int status = move_to(c, move, target, &out);
-    if (status == VARVE_OK) status = vtx_over_limit(txn, 0);
     if (status != VARVE_OK) return vtx_leave(txn, status);
     if (key != NULL) *key = out.key;
     if (value != NULL) *value = out.value;

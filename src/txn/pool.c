@@ -226,8 +226,12 @@ int vtx_pool_open(const struct vtx_config *config, struct vtx_pool **out) {
         vtx_pool_close(pool);
         return VARVE_NOMEM;
     }
-    pool->shared = (struct vcc_shared){config->domain, config->deadlock, &pool->counters.lock_waits,
-                                       &pool->counters.extensions, &pool->counters.range_rescans};
+    pool->shared = (struct vcc_shared){config->domain,
+                                       config->store,
+                                       config->deadlock,
+                                       &pool->counters.lock_waits,
+                                       &pool->counters.extensions,
+                                       &pool->counters.range_rescans};
     for (unsigned i = 0; i < pool->count; i++) {
         struct varve_txn *txn = &pool->handles[i];
         txn->pool = pool;

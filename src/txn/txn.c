@@ -71,6 +71,15 @@ static int choose_scheme(struct varve_txn *txn, const varve_txn_options *o, stru
     return VARVE_OK;
 }
 
+/* By words: whoever waits for this transaction may be reading it. */
+static void set_label(struct vk_slot *slot, const char *label) {
+    uint64_t words[sizeof slot->label / sizeof(uint64_t)] = {0};
+    if (label == NULL && vb_load_relaxed((uint64_t *)(void *)slot->label) == 0) return;
+    if (label != NULL) snprintf((char *)words, sizeof words, "%s", label);
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        vb_store_relaxed((uint64_t *)(void *)(slot->label + i * sizeof *words), words[i]);
+}
+
 /* The public words of the slot, before the first read. */
 static void occupy_slot(struct varve_txn *txn, const varve_txn_options *o) {
     struct vcc_txn *cc = &txn->cc;
@@ -82,10 +91,7 @@ static void occupy_slot(struct varve_txn *txn, const varve_txn_options *o) {
     txn->serial++;
     vb_store_relaxed(&slot->txn_id, txn->serial << AGE_SLOT_BITS | cc->self);
     vb_store_release(&slot->age, age);
-    if (o->label != NULL)
-        snprintf(slot->label, sizeof slot->label, "%s", o->label);
-    else
-        slot->label[0] = 0;
+    set_label(slot, o->label);
     vk_pin(cc->domain, slot);
 }
 
@@ -105,6 +111,7 @@ static void start(struct varve_txn *txn, const varve_txn_options *o) {
     txn->doomed = VARVE_OK;
     txn->last_cts = 0;
     txn->last_record = NULL;
+    txn->bytes = 0;
     txn->witness = (struct vtx_witness){0, 0};
     vb_store_relaxed(&txn->expire, 0);
     if (config->max_snapshot_age_ms != 0) vb_store_relaxed(&txn->begin_ns, vk_now_ns(cc->domain));

@@ -28,6 +28,7 @@ struct varve_txn {
     uint32_t expire;       /* set by the janitor: give the snapshot up */
     enum varve_sync_mode sync;
     uint64_t begin_ns;    /* only kept when snapshots may expire */
+    uint64_t bytes;       /* staged and borrowed, against max_txn_bytes */
     uint64_t serial;      /* transactions this handle has carried */
     uint64_t retry_token; /* what varve_error reports */
     unsigned attempts;    /* aborts before this attempt, in a row */
@@ -35,8 +36,8 @@ struct varve_txn {
     varve_error *error;                /* the caller's, or NULL */
     struct varve_cursor *cursors;      /* open ones */
     struct varve_cursor *spare_cursor; /* kept for reuse */
-    struct vst_table *last_tree;   /* the row looked up last, for the write that often follows its read */
-    struct vst_record *last_record; /* NULL: none; pinned, perhaps FROZEN */
+    struct vst_table *last_tree;       /* the row looked up last, for the write that often follows its read */
+    struct vst_record *last_record;    /* NULL: none; pinned, perhaps FROZEN */
     struct vtx_witness witness;
     uint64_t last_cts;
     struct vtx_counters counters; /* this handle's share; written by its owner */

@@ -19,7 +19,7 @@
 #include "model/judge.h"
 #include "support/testdb.h"
 
-enum { SESSIONS = 3, USUAL_CASES = 3000, OPS = 6, FILLER = 24 };
+enum { SESSIONS = 3, USUAL_CASES = 6000, OPS = 6, FILLER = 24 };
 
 struct session {
     varve_txn *txn;

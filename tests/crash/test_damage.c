@@ -1,9 +1,10 @@
 /* test_damage.c - files that are damaged, cut, missing, swapped, stale or misplaced.
  *
- * Four databases, one closed in order, one left by the end of the process, one left in the middle of unsynced writes, one
- * that has never had a checkpoint, are damaged in one place at a time and opened. Either the open says CORRUPT, names file and place, and has written
- * nothing; or what opens is right: every commit and table that was there, but that the very last block of a log that was
- * not closed in order may count as torn, because no later block vouches for it.
+ * Four databases, one closed in order, one left by the end of the process, one left in the middle of unsynced writes,
+ * one that has never had a checkpoint, are damaged in one place at a time and opened. Either the open says CORRUPT,
+ * names file and place, and has written nothing; or what opens is right: every commit and table that was there, but
+ * that the very last block of a log that was not closed in order may count as torn, because no later block vouches for
+ * it.
  *
  * VARVE_TEST_BUDGET 8 or more: one bit at every byte; else strides, closer in headers.
  * SPDX-License-Identifier: MIT
@@ -19,7 +20,7 @@
 #include "support/crashkit.h"
 
 static const char script[] = "cctttatrttktcttkttstdttrtctkttttrt";
-static const char young_script[] = "cctttrtt";
+static const char young_script[] = "ccttt";
 
 enum { FILES_MOST = 32, PATH_BYTES = 80, MODE_GROUP = 1, HANG_SECONDS = 60 };
 
@@ -74,10 +75,12 @@ static uint8_t *read_whole(const struct sim_disk *disk, const char *path, uint64
     return bytes;
 }
 
-/* --- the databases ---------------------------------------------------------------------------------------------------- */
+/* --- the databases
+ * ---------------------------------------------------------------------------------------------------- */
 
 /* The remainder after an orderly close; and, where asked for, of the end of the process instead. */
-static struct sim_disk *build(uint64_t seed, const char *steps, struct ck_model *with, struct sim_disk **without_close) {
+static struct sim_disk *build(uint64_t seed, const char *steps, struct ck_model *with,
+                              struct sim_disk **without_close) {
     struct sim_disk *disk = sim_create(seed);
     struct ck_run run;
     td_context("building");
@@ -124,6 +127,7 @@ static int build_all(void **state) {
     images[KILLED].model.safe--; /* no later block vouches for the last one */
     build_torn(&images[TORN]);
     images[YOUNG].disk = build(3, young_script, &images[YOUNG].model, NULL);
+    td_trace_clear();
     return 0;
 }
 
@@ -134,7 +138,8 @@ static int free_all(void **state) {
     return 0;
 }
 
-/* --- the verdict ------------------------------------------------------------------------------------------------------- */
+/* --- the verdict
+ * ------------------------------------------------------------------------------------------------------- */
 
 /* Opens a damaged copy of the image, and frees it. If it opens, what was safe must be there. True: refused. */
 static bool verdict(const struct image *image, struct sim_disk *disk, const char *format, ...)
@@ -200,7 +205,8 @@ static void report(const char *what) {
     opened = refused = 0;
 }
 
-/* --- tests --------------------------------------------------------------------------------------------------------------- */
+/* --- tests
+ * --------------------------------------------------------------------------------------------------------------- */
 
 static void a_flipped_bit_is_found_or_harmless(void **state) {
     (void)state;
@@ -211,8 +217,8 @@ static void a_flipped_bit_is_found_or_harmless(void **state) {
             for (uint64_t at = f; at < files.size[f]; at += stride(at)) {
                 struct sim_disk *disk = sim_clone(images[i].disk);
                 sim_flip(disk, files.path[f], at, (unsigned)(at * 5 / 3));
-                if (verdict(&images[i], disk, "bit %u of byte %llu of %s flipped",
-                            (unsigned)(at * 5 / 3) % 8, (unsigned long long)at, files.path[f]) &&
+                if (verdict(&images[i], disk, "bit %u of byte %llu of %s flipped", (unsigned)(at * 5 / 3) % 8,
+                            (unsigned long long)at, files.path[f]) &&
                     at % 5 == 0)
                     expect_place(images[i].disk, files.path[f], at);
             }
@@ -232,8 +238,8 @@ static void a_cut_file_is_found_or_harmless(void **state) {
             for (uint64_t size = 0; size < files.size[f]; size += step) {
                 struct sim_disk *disk = sim_clone(images[i].disk);
                 sim_resize(disk, files.path[f], size);
-                verdict(&images[i], disk, "%s cut to %llu of %llu bytes", files.path[f],
-                        (unsigned long long)size, (unsigned long long)files.size[f]);
+                verdict(&images[i], disk, "%s cut to %llu of %llu bytes", files.path[f], (unsigned long long)size,
+                        (unsigned long long)files.size[f]);
             }
             for (unsigned more = 1; more <= 4096; more *= 16) {
                 struct sim_disk *disk = sim_clone(images[i].disk);
@@ -275,8 +281,7 @@ static void a_misplaced_or_lost_sector_is_found(void **state) {
             for (uint64_t at = 0; at < sectors; at++) {
                 struct sim_disk *disk = sim_clone(images[i].disk);
                 sim_poke(disk, files.path[f], at * SIM_SECTOR, zeros, SIM_SECTOR);
-                verdict(&images[i], disk, "sector %llu of %s zeroed", (unsigned long long)at,
-                        files.path[f]);
+                verdict(&images[i], disk, "sector %llu of %s zeroed", (unsigned long long)at, files.path[f]);
             }
             for (unsigned n = 0; n < rounds && sectors != 0; n++) {
                 uint8_t sector[SIM_SECTOR];
@@ -286,8 +291,8 @@ static void a_misplaced_or_lost_sector_is_found(void **state) {
                 struct sim_disk *disk = sim_clone(images[i].disk);
                 if (sim_peek(disk, files.path[g], from * SIM_SECTOR, sector, SIM_SECTOR))
                     sim_poke(disk, files.path[f], to * SIM_SECTOR, sector, SIM_SECTOR);
-                verdict(&images[i], disk, "sector %llu of %s written over sector %llu of %s",
-                        (unsigned long long)from, files.path[g], (unsigned long long)to, files.path[f]);
+                verdict(&images[i], disk, "sector %llu of %s written over sector %llu of %s", (unsigned long long)from,
+                        files.path[g], (unsigned long long)to, files.path[f]);
             }
         }
     }
@@ -342,8 +347,8 @@ static void swapped_files_are_refused(void **state) {
     report("swapped files");
 }
 
-/* Files as they were earlier in the same database's life. A stale last segment or manifest is an older state that nothing
- * on the disk contradicts; everything else must be found, or ignored where it does not count any more. */
+/* Files as they were earlier in the same database's life. A stale last segment or manifest is an older state that
+ * nothing on the disk contradicts; everything else must be found, or ignored where it does not count any more. */
 static void stale_files_are_found_or_ignored(void **state) {
     static const char *const earlier[] = {"cct", "cctttatrtt", "cctttatrttkt", "cctttatrttktcttktts",
                                           "cctttatrttktcttkttstdttrtct"};
@@ -375,9 +380,12 @@ static void stale_files_are_found_or_ignored(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_flipped_bit_is_found_or_harmless),   cmocka_unit_test(a_cut_file_is_found_or_harmless),
-        cmocka_unit_test(a_missing_file_is_found),              cmocka_unit_test(a_misplaced_or_lost_sector_is_found),
-        cmocka_unit_test(files_of_another_database_are_refused), cmocka_unit_test(swapped_files_are_refused),
+        cmocka_unit_test(a_flipped_bit_is_found_or_harmless),
+        cmocka_unit_test(a_cut_file_is_found_or_harmless),
+        cmocka_unit_test(a_missing_file_is_found),
+        cmocka_unit_test(a_misplaced_or_lost_sector_is_found),
+        cmocka_unit_test(files_of_another_database_are_refused),
+        cmocka_unit_test(swapped_files_are_refused),
         cmocka_unit_test(stale_files_are_found_or_ignored),
     };
     return cmocka_run_group_tests(tests, build_all, free_all);

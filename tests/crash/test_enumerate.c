@@ -1,8 +1,8 @@
 /* test_enumerate.c - the power goes off after every operation on the disk, and every kind of remainder is opened again.
  *
- * One fixed workload of a single thread runs in each sync mode; for each operation n it runs again up to n, and for each
- * policy of the simulated disk the remainder is opened under another scheme. What is there must be the state after some
- * prefix of the commits, with all that was promised in it: in sync and group every acknowledged commit; in write,
+ * One fixed workload of a single thread runs in each sync mode; for each operation n it runs again up to n, and for
+ * each policy of the simulated disk the remainder is opened under another scheme. What is there must be the state after
+ * some prefix of the commits, with all that was promised in it: in sync and group every acknowledged commit; in write,
  * interval and none what the engine called durable and what came before a successful sync or checkpoint, and in write
  * every acknowledged one when only the process ended (policy 1). A table whose creation returned is there.
  * A sample goes on from there: commits more, loses power again, and must have those too; and a sample is cut again at

@@ -1,10 +1,10 @@
 /* test_kill.c - a process that commits from several threads is killed at any moment, again and again.
  *
  * The child acknowledges each commit through a pipe; the parent kills it after a random number of them, opens the same
- * files and looks. Every transaction draws the next number of one counter row and writes it into a row of its own, so the
- * numbers are the serial order: those that are there must be 1 to n without a gap, each acknowledged one among them, and
- * as many of each thread as its last row says. The directory lives on from kill to kill, with checkpoints and small
- * segments, and the next child goes on under another scheme.
+ * files and looks. Every transaction draws the next number of one counter row and writes it into a row of its own, so
+ * the numbers are the serial order: those that are there must be 1 to n without a gap, each acknowledged one among
+ * them, and as many of each thread as its last row says. The directory lives on from kill to kill, with checkpoints and
+ * small segments, and the next child goes on under another scheme.
  *
  * VARVE_TEST_CASES: kills per sync mode and scheme (default 10).
  * SPDX-License-Identifier: MIT
@@ -34,7 +34,8 @@ struct ack { /* written whole: smaller than a pipe's atomic size */
 static const char *program;
 static unsigned long kills, acked_total;
 
-/* --- the child ------------------------------------------------------------------------------------------------------------ */
+/* --- the child
+ * ------------------------------------------------------------------------------------------------------------ */
 
 static varve_db *child_db;
 static varve_table *child_rows;
@@ -100,7 +101,8 @@ static int child(const char *path, const char *options) {
     return 0;
 }
 
-/* --- the parent ----------------------------------------------------------------------------------------------------------- */
+/* --- the parent
+ * ----------------------------------------------------------------------------------------------------------- */
 
 static pid_t start_child(const char *path, const char *options, int *from_child) {
     int ends[2];

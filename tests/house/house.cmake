@@ -44,5 +44,5 @@ if(NOT VARVE_SANITIZE)
     target_link_libraries(house_host_malloc PRIVATE varve varve_flags ${CMAKE_DL_LIBS})
     house_check(host_malloc house_host_malloc)
     house_check(install bash "${house_dir}/test_install.sh" "${PROJECT_BINARY_DIR}" "${house_dir}/consumer"
-        "${CMAKE_C_COMPILER}" "${CMAKE_COMMAND}")
+        "${CMAKE_C_COMPILER}" "${CMAKE_COMMAND}" "${CMAKE_GENERATOR}")
 endif()

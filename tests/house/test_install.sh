@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Installs the build into a scratch DESTDIR, moves the tree, and builds and runs a consumer through find_package (shared,
 # plain and static) and through pkg-config (shared and static archive): an installation works wherever it lies.
-# usage: test_install.sh BUILD CONSUMER CC CMAKE
+# usage: test_install.sh BUILD CONSUMER CC CMAKE GENERATOR
 # SPDX-License-Identifier: MIT
 set -eu
-build=$1 consumer=$2 cc=$3 cmake=$4
+build=$1 consumer=$2 cc=$3 cmake=$4 generator=$5
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
@@ -20,7 +20,7 @@ fi
 
 run() { LD_LIBRARY_PATH=$library "$@" | grep -qx 'varve [0-9.]*' || { echo "$1 did not run" >&2; exit 1; }; }
 
-"$cmake" -S "$consumer" -B "$scratch/cmake" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_C_COMPILER="$cc" >"$scratch/log" 2>&1 &&
+"$cmake" -G "$generator" -S "$consumer" -B "$scratch/cmake" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_C_COMPILER="$cc" >"$scratch/log" 2>&1 &&
     "$cmake" --build "$scratch/cmake" >>"$scratch/log" 2>&1 || { cat "$scratch/log" >&2; exit 1; }
 for kind in varve plain static; do run "$scratch/cmake/consumer_$kind"; done
 

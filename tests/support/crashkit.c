@@ -111,7 +111,8 @@ static const char *compare_table(varve_txn *txn, varve_table *table, unsigned nu
     while ((status = varve_cursor_next(cursor, &key, &value)) == VARVE_OK) {
         expected = next_row(tags, expected);
         if (expected == CK_KEYS)
-            return wrong("table %u: row %.*s too many", number, (int)(key.size < 3 ? key.size : 3), (const char *)key.data);
+            return wrong("table %u: row %.*s too many", number, (int)(key.size < 3 ? key.size : 3),
+                         (const char *)key.data);
         if (!td_equal(key, key_of(expected, key_buffer)))
             return wrong("table %u: row %.*s where k%02u should be", number, (int)(key.size < 3 ? key.size : 3),
                          (const char *)key.data, expected);
@@ -429,7 +430,8 @@ int ck_close(struct ck_run *run) {
     return status;
 }
 
-/* --- images --------------------------------------------------------------------------------------------------------- */
+/* --- images ---------------------------------------------------------------------------------------------------------
+ */
 
 struct comparing {
     const struct sim_disk *other;
@@ -445,8 +447,8 @@ static int same_file(void *arg, const char *path, uint64_t size) {
     if (!sim_file_size(comparing->other, path, &other_size)) {
         comparing->why = wrong("%s is there in one only", path);
     } else if (size != other_size) {
-        comparing->why = wrong("%s has %llu bytes, and %llu", path, (unsigned long long)size,
-                               (unsigned long long)other_size);
+        comparing->why =
+            wrong("%s has %llu bytes, and %llu", path, (unsigned long long)size, (unsigned long long)other_size);
     }
     return comparing->why != NULL;
 }

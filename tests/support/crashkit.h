@@ -36,17 +36,17 @@ unsigned ck_budget(unsigned usual);
 typedef uint32_t ck_state[CK_TABLES][CK_KEYS]; /* which value each row has, 0 = absent; row 0 is the marker's */
 
 struct ck_model {
-    ck_state state[CK_TXNS + 2];    /* after the first n commits */
-    uint32_t attempt[CK_TXNS + 2];  /* the number in the marker row then */
+    ck_state state[CK_TXNS + 2];   /* after the first n commits */
+    uint32_t attempt[CK_TXNS + 2]; /* the number in the marker row then */
     uint64_t cts[CK_TXNS + 2];
-    unsigned count;                 /* commits that may be there */
-    unsigned acked;                 /* answered with OK: count, or one less */
-    unsigned safe;                  /* must survive a power cut */
-    unsigned attempts;              /* made so far; never reset, so that no value is made twice */
+    unsigned count;                   /* commits that may be there */
+    unsigned acked;                   /* answered with OK: count, or one less */
+    unsigned safe;                    /* must survive a power cut */
+    unsigned attempts;                /* made so far; never reset, so that no value is made twice */
     uint8_t catalogue[CK_CATALOGUES]; /* tables that are live, a bit each */
-    unsigned catalogues;            /* versions that may be there, the first included */
-    unsigned catalogue_safe;        /* the last one acknowledged */
-    uint8_t used;                   /* tables ever created, dropped ones too */
+    unsigned catalogues;              /* versions that may be there, the first included */
+    unsigned catalogue_safe;          /* the last one acknowledged */
+    uint8_t used;                     /* tables ever created, dropped ones too */
 };
 void ck_model_init(struct ck_model *model);
 /* What is there becomes the start: commit p of catalogue v. */
@@ -57,12 +57,12 @@ struct ck_run {
     struct sim_disk *disk;
     varve_db *db;
     varve_table *table[CK_TABLES];
-    unsigned mode;          /* of ck_modes */
-    bool full_allowed;      /* FULL is an answer */
-    bool io_allowed;        /* so are IO, FAILED and UNKNOWN_OUTCOME; always true once the power is off */
-    bool lied;              /* the device says that it has done what it has not: any refusal is good */
-    bool failed;            /* the database has failed */
-    bool unknown;           /* the last commit counted has no known outcome */
+    unsigned mode;                     /* of ck_modes */
+    bool full_allowed;                 /* FULL is an answer */
+    bool io_allowed;                   /* so are IO, FAILED and UNKNOWN_OUTCOME; always true once the power is off */
+    bool lied;                         /* the device says that it has done what it has not: any refusal is good */
+    bool failed;                       /* the database has failed */
+    bool unknown;                      /* the last commit counted has no known outcome */
     unsigned full_count, failed_count; /* answers of that kind */
 };
 

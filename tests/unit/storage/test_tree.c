@@ -194,12 +194,11 @@ static void random_ops(enum tf_shape shape, unsigned leaf, unsigned inner, unsig
 static void test_random(void **state) {
     (void)state;
     static const unsigned fanouts[][2] = {{4, 4}, {5, 7}, {48, 48}, {64, 64}};
-    for (unsigned shape = 0; shape < TF_SHAPES; shape++)
-        for (unsigned f = 0; f < 4; f++) {
-            uint64_t seed = 100 * shape + f;
-            print_message("seed %u\n", (unsigned)seed);
-            random_ops((enum tf_shape)shape, fanouts[f][0], fanouts[f][1], f < 2 ? 2000 : 6000, seed);
-        }
+    for (unsigned round = 0; round < TF_SHAPES * 4 * tf_budget(); round++) {
+        unsigned shape = round / 4 % TF_SHAPES, f = round % 4;
+        print_message("seed %u\n", round);
+        random_ops((enum tf_shape)shape, fanouts[f][0], fanouts[f][1], f < 2 ? 3000 : 8000, round);
+    }
 }
 
 /* --- keys in order ------------------------------------------------------------------------------------------------ */

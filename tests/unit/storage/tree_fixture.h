@@ -22,6 +22,13 @@
 #include "storage/storage.h"
 #include "storage/tree.h"
 
+/* How much more than usual a random test is to do. */
+__attribute__((unused)) static unsigned tf_budget(void) {
+    const char *text = getenv("VARVE_TEST_BUDGET");
+    unsigned n = text != NULL ? (unsigned)strtoul(text, NULL, 10) : 1;
+    return n != 0 ? n : 1;
+}
+
 #define TF_SLOTS 8
 #define TF_KEY_MAX 2000
 
@@ -72,6 +79,7 @@ enum tf_shape {
     TF_TENANTS,  /* a few common prefixes of different lengths, then digits */
     TF_NESTED,   /* prefixes of each other */
     TF_ZEROS,    /* bytes 0 and 1 only */
+    TF_ONES,     /* bytes 255 and 254 only */
     TF_TIES,     /* equal but for bytes far behind the first eight that differ */
     TF_RANDOM,   /* 1 to 2000 random bytes */
     TF_SHAPES
@@ -103,6 +111,11 @@ __attribute__((unused)) static varve_slice tf_key(enum tf_shape shape, uint64_t 
         size = 1 + n % 12;
         for (size_t i = 0; i < size; i++)
             bytes[i] = (uint8_t)(n / 12 >> i & 1);
+        break;
+    case TF_ONES:
+        size = 1 + n % 30;
+        memset(bytes, 255, size);
+        if (n / 30 % 3 != 0) bytes[size - n / 90 % size - 1] = 254;
         break;
     case TF_TIES:
         memset(bytes, 0, 64);

@@ -52,7 +52,9 @@ struct vcc_node_entry {
 struct vcc_range_entry {
     struct vst_table *table;
     varve_slice low, high; /* data NULL: open end */
-    bool low_strict;       /* the range begins above low */
+    uint8_t *moving;       /* room for the bound that moves with the scan, reused */
+    uint32_t moving_capacity;
+    bool low_strict; /* the range begins above low */
     bool high_inclusive;
     bool large;     /* no node set any more: re-scan */
     uint32_t rows;  /* records crossed */

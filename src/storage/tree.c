@@ -209,29 +209,69 @@ int vst_portion_read(struct vst_table *table, varve_slice from, bool strict, enu
 
 /* --- successors --------------------------------------------------------------------------------------------------- */
 
+/* One leaf's part of a search for the first record from a key on: *record, or where to go on, or neither: the table
+ * ends here. False: the leaf has changed. */
+static bool first_in(const struct vst_look *leaf, varve_slice key, bool strict, struct vst_record **record,
+                     varve_slice *next) {
+    struct vst_place place;
+    *record = NULL;
+    if (!vst_leaf_search(leaf, key, &place)) return false;
+    unsigned pos = place.pos + (place.record != NULL && strict);
+    if (pos < place.count) *record = vst_slot_load(&vst_ptrs(leaf->node, leaf->node->stride)[pos]);
+    const struct vst_fences *fences = vb_seq_load(&leaf->node->fences);
+    if (!vst_node_still(leaf->node, leaf->word)) return false;
+    *next = vst_fence_high(fences); /* stays until this read section ends */
+    return true;
+}
+
 struct vst_record *vst_first_from(const struct vst_table *table, varve_slice key, bool strict) {
     for (;;) {
         struct vst_look leaf = vst_descend(table, key, VST_SEEK_KEY);
-        struct vst_place place;
-        if (!vst_leaf_search(&leaf, key, &place)) continue;
-        unsigned pos = place.pos + (place.record != NULL && strict);
-        if (pos < place.count) {
-            struct vst_record *record = vst_slot_load(&vst_ptrs(leaf.node, leaf.node->stride)[pos]);
-            if (vst_node_still(leaf.node, leaf.word)) return record;
-            continue;
-        }
-        const struct vst_fences *fences = vb_seq_load(&leaf.node->fences);
-        if (!vst_node_still(leaf.node, leaf.word)) continue;
-        if (fences->high_open) return table->sentinel;
-        key = vst_fence_high(fences); /* stays until this read section ends */
+        struct vst_record *record;
+        varve_slice next;
+        if (!first_in(&leaf, key, strict, &record, &next)) continue;
+        if (record != NULL) return record;
+        if (next.data == NULL) return table->sentinel;
+        key = next;
         strict = false;
     }
 }
 
+/* Leaves without a record for a search that are remembered. More of them in a row are only there when memory was
+ * out as they became empty. */
+#define PASSED_MOST 64u
+
+/* As vst_first_from, but of one moment: the leaves passed on the way are looked at once more at the end. NULL: one of
+ * them has changed. */
+static struct vst_record *first_at_once(const struct vst_table *table, varve_slice key, bool strict) {
+    struct vst_look passed[PASSED_MOST];
+    struct vst_record *record = NULL;
+    unsigned count = 0;
+    for (;;) {
+        struct vst_look leaf = vst_descend(table, key, VST_SEEK_KEY);
+        varve_slice next;
+        if (!first_in(&leaf, key, strict, &record, &next)) continue;
+        if (record == NULL && next.data == NULL) record = table->sentinel;
+        if (record != NULL && count == 0) return record;
+        passed[count < PASSED_MOST ? count++ : PASSED_MOST - 1] = leaf;
+        if (record != NULL) break;
+        key = next;
+        strict = false;
+    }
+    while (count > 0 && vst_node_still(passed[count - 1].node, passed[count - 1].word))
+        count--;
+    return count == 0 ? record : NULL;
+}
+
 struct vst_record *vst_successor(struct vst_table *table, varve_slice key, bool strict) {
-    /* A gap lock taken just now is seen by whoever latches a leaf after this look. */
+    /* A gap lock taken just now is seen by whoever latches a leaf after this look. Were the leaves looked at in
+     * different moments, one who latched the first in between might have tested a record that is gone. */
     vb_fence_seq_cst();
-    return vst_first_from(table, key, strict);
+    struct vst_record *record;
+    do {
+        record = first_at_once(table, key, strict);
+    } while (record == NULL);
+    return record;
 }
 
 struct vst_record *vst_sentinel(struct vst_table *table) { return table->sentinel; }

@@ -173,8 +173,11 @@ void vst_tree_lower(struct vst_table *table) {
 
 /* --- records ------------------------------------------------------------------------------------------------------ */
 
-/* Unlinks the record unless others than `own` hold a reader bit on it. *emptied: its leaf has no record now. */
-static bool unlink_record(struct vst_table *table, struct vst_record *record, uint64_t own, bool *emptied) {
+/* Unlinks the record unless others than `own` hold a reader bit on it. *emptied: its leaf has no record now. A ghost of
+ * an aborter that has to stay counts as linked anew (`taken_back`): whoever linked it has advanced its own node set by
+ * that link, and would not see who uses the ghost next. */
+static bool unlink_record(struct vst_table *table, struct vst_record *record, uint64_t own, bool taken_back,
+                          bool *emptied) {
     struct vst_look leaf;
     struct vst_place place;
     do {
@@ -186,7 +189,10 @@ static bool unlink_record(struct vst_table *table, struct vst_record *record, ui
     vb_fence_seq_cst(); /* between latch and reader bits: invariant 2 */
     uint64_t held = vb_load_acquire(&record->lk) | vb_load_acquire(&record->gap);
     if ((held & VST_LK_READERS & ~own) != 0) {
-        vst_node_leave_same(leaf.node);
+        if (taken_back)
+            vst_node_leave(leaf.node, 1, 0);
+        else
+            vst_node_leave_same(leaf.node);
         return false;
     }
     vb_or_acq_rel(&record->tid, (uint64_t)VST_FROZEN);
@@ -198,7 +204,7 @@ static bool unlink_record(struct vst_table *table, struct vst_record *record, ui
 
 bool vst_tree_unlink(struct vst_table *table, struct vst_record *record) {
     bool emptied;
-    if (!unlink_record(table, record, 0, &emptied)) return false;
+    if (!unlink_record(table, record, 0, false, &emptied)) return false;
     if (emptied) remove_leaf(table, table->store->domain->janitor_heap, vst_record_key(record));
     return true;
 }
@@ -206,7 +212,7 @@ bool vst_tree_unlink(struct vst_table *table, struct vst_record *record) {
 void vst_remove_ghost(struct vst_table *table, struct vb_heap *heap, struct vst_record *record,
                       uint64_t own_bit_mask) {
     bool emptied;
-    if (!unlink_record(table, record, own_bit_mask, &emptied)) {
+    if (!unlink_record(table, record, own_bit_mask, true, &emptied)) {
         vst_ghost_note(table, record);
         return;
     }

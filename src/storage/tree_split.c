@@ -21,10 +21,10 @@ struct split {
     struct vst_table *table;
     struct vst_node *parent; /* NULL: node is the root */
     struct vst_node *node;
-    struct vst_node *right, *root; /* new */
+    struct vst_node *right, *root;                               /* new */
     struct vst_fences *left_fences, *right_fences, *root_fences; /* new */
-    struct vst_sep *sep;     /* new for a leaf, the one that moves up for an inner node */
-    unsigned at;             /* leaf: records that stay; inner node: separators that stay */
+    struct vst_sep *sep; /* new for a leaf, the one that moves up for an inner node */
+    unsigned at;         /* leaf: records that stay; inner node: separators that stay */
 };
 
 static bool full(const struct vst_table *table, const struct vst_node *node, unsigned count) {
@@ -32,8 +32,8 @@ static bool full(const struct vst_table *table, const struct vst_node *node, uns
 }
 
 static void undo(struct vb_heap *heap, struct split *s) {
-    void *made[] = {s->right, s->root, s->left_fences, s->right_fences, s->root_fences,
-                    s->node->level == 0 ? s->sep : NULL};
+    void *made[] = {s->right,        s->root,        s->left_fences,
+                    s->right_fences, s->root_fences, s->node->level == 0 ? s->sep : NULL};
     for (unsigned i = 0; i < sizeof(made) / sizeof(made[0]); i++)
         if (made[i] != NULL) vst_node_free(heap, made[i]);
 }
@@ -42,8 +42,7 @@ static void undo(struct vb_heap *heap, struct split *s) {
 static varve_slice shortest_between(varve_slice low, varve_slice high) {
     const uint8_t *x = low.data, *y = high.data;
     size_t n = 0;
-    while (n < low.size && x[n] == y[n])
-        n++;
+    while (n < low.size && x[n] == y[n]) n++;
     VB_ASSERT(n < high.size);
     return VARVE_SLICE(high.data, n + 1);
 }
@@ -82,8 +81,7 @@ static bool prepare(struct split *s, struct vb_heap *heap, varve_slice key) {
 }
 
 static void copy_slots(uint64_t *to, const uint64_t *from, unsigned count) {
-    for (unsigned i = 0; i < count; i++)
-        vb_seq_store(&to[i], vb_seq_load(&from[i]));
+    for (unsigned i = 0; i < count; i++) vb_seq_store(&to[i], vb_seq_load(&from[i]));
 }
 
 static void divide(struct split *s) {
@@ -96,8 +94,10 @@ static void divide(struct split *s) {
     vst_node_rebuild(right, moved);
     vb_seq_store(&left->fences, s->left_fences);
     vst_node_rebuild(left, s->at);
-    uint32_t phantom = vst_word_phantom(vb_load_relaxed(&left->word));
-    vb_store_relaxed(&right->word, vst_word_of(0, phantom + 1));
+    uint64_t word = vb_load_relaxed(&left->word);
+    vb_store_relaxed(&right->word, vst_word_of(0, vst_word_phantom(word) + 1));
+    /* Before the right node can be reached: a key linked there must not find a validator with the old counter. */
+    vb_store_release(&left->word, vst_word_of((uint32_t)word, vst_word_phantom(word) + 1));
 }
 
 static void attach(struct split *s) {
@@ -112,8 +112,7 @@ static void attach(struct split *s) {
     }
     const uint64_t *ptrs = vst_ptrs(parent, parent->stride);
     unsigned pos = 0;
-    while (vst_slot_load(&ptrs[pos]) != s->node)
-        pos++;
+    while (vst_slot_load(&ptrs[pos]) != s->node) pos++;
     vst_inner_put(parent, pos, s->sep, s->right);
 }
 
@@ -128,7 +127,7 @@ static int split_node(struct vst_table *table, struct vb_heap *heap, const struc
     if (made) {
         divide(&s);
         attach(&s);
-        vst_node_leave(node->node, 1, 0);
+        vst_node_leave(node->node, 0, 0);
         if (parent != NULL) vst_node_leave(parent->node, 0, 0);
         vst_retire(table->store, old);
         return VARVE_OK;

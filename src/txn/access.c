@@ -238,17 +238,24 @@ int vtx_add(struct varve_txn *txn, struct varve_table *table, varve_slice key, i
     uint8_t bytes[8];
     varve_slice old;
     int64_t sum = 0;
+    bool locks =
+        txn->cc.level == VARVE_READ_COMMITTED; /* which does not validate: the sum must not be lost all the same */
+    enum vcc_hint hint = locks ? VCC_FOR_UPDATE : VCC_PLAIN;
     vtx_statement_begin(txn);
     int status = txn->cc.read_only ? vk_fail(&txn->cc.detail, VARVE_READONLY, VARVE_REASON_CALLER,
                                              "a write in a read-only transaction")
-                                   : get_row(txn, table, key, VCC_PLAIN, &old);
+                                   : get_row(txn, table, key, hint, &old);
     if (status == VARVE_OK && old.size != sizeof bytes)
         status = vk_fail(&txn->cc.detail, VARVE_INVALID, VARVE_REASON_CALLER,
                          "table %s: add to a value of %zu bytes, 8 expected", table->name, old.size);
     if (status == VARVE_OK) sum = (int64_t)vb_get_u64(old.data);
     if (status == VARVE_OK || status == VARVE_NOTFOUND) {
         vb_put_u64(bytes, (uint64_t)sum + (uint64_t)delta);
-        status = write_row(txn, table, key, VARVE_SLICE(bytes, sizeof bytes), VTX_PUT);
+        enum vtx_write_mode mode = locks && status == VARVE_NOTFOUND ? VTX_INSERT : VTX_PUT;
+        status = write_row(txn, table, key, VARVE_SLICE(bytes, sizeof bytes), mode);
+        if (status == VARVE_EXISTS) /* it came in between: as if it had come after the commit */
+            status = vcc_refuse(&txn->cc, VARVE_CONFLICT, VARVE_REASON_PRECONDITION, table->tree, key,
+                                "it came since this transaction looked");
     }
     vtx_statement_end(txn);
     return vtx_leave(txn, status);

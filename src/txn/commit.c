@@ -123,13 +123,23 @@ static int write_out(struct varve_txn *txn) {
     return status;
 }
 
+/* What has to be as durable as the sync mode promises: the own commit and every version seen. In a database that
+ * forgets deletions before they are durable, an absence may be anybody's commit. */
+static uint64_t what_it_saw(const struct varve_txn *txn) {
+    const struct vcc_txn *cc = &txn->cc;
+    uint64_t saw = cc->cts > cc->observed ? cc->cts : cc->observed;
+    bool strict = txn->sync == VARVE_SYNC_SYNC || txn->sync == VARVE_SYNC_GROUP;
+    if (!strict || cc->domain->ghosts_wait_durable) return saw;
+    return vb_load_acquire(&cc->domain->clock);
+}
+
 int vtx_commit(struct varve_txn *txn) {
-    if (vb_load_relaxed(&txn->state) != VTX_ACTIVE) return VARVE_MISUSE;
+    if (vb_load_relaxed(&txn->state) != VTX_ACTIVE || txn->in_callback) return VARVE_MISUSE;
     struct vcc_txn *cc = &txn->cc;
     int status = seal(txn);
     if (status == VARVE_OK && cc->wset.live != 0) status = write_out(txn);
     if (status != VARVE_OK) vtx_leave(txn, status); /* tells the caller's varve_error before the end clears anything */
-    uint64_t saw = cc->cts > cc->observed ? cc->cts : cc->observed;
+    uint64_t saw = what_it_saw(txn);
     vtx_finish(txn, status == VARVE_OK, cc->detail.reason);
     if (status == VARVE_OK) {
         status = harden(txn, saw);

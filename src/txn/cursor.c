@@ -21,7 +21,7 @@ enum { DELIVERED = 10, CROSSED = 11 }; /* beside statuses and VCC_WAIT, VCC_RETR
 
 struct varve_cursor {
     struct varve_txn *txn; /* NULL once closed */
-    struct varve_cursor *next_open;
+    struct varve_cursor *next;
     struct varve_table *table;
     struct vst_table *tree;
     varve_slice low, high; /* low <= key < high; data NULL: open; in the transaction's arena */
@@ -36,6 +36,8 @@ struct varve_cursor {
     uint64_t portion_moves; /* snap_moves when it was read */
     unsigned index;         /* next record of the portion */
     struct vst_portion portion;
+    uint8_t *fence_room; /* in the transaction's arena [fence_capacity] */
+    size_t fence_capacity;
     struct vb_arena leaf_arena; /* the portion's fence */
     struct vb_arena row_arena;  /* the row's value, until the next move */
 };
@@ -45,7 +47,6 @@ struct row_out {
 };
 
 /* --- bounds
- * ------------------------------------------------------------------------------------------------------------- */
 
 static bool beyond(const struct varve_cursor *c, varve_slice key) {
     if (c->direction == VST_FORWARD) return c->high.data != NULL && vb_compare(key, c->high) >= 0;
@@ -78,7 +79,6 @@ static int apply_prefix(struct varve_txn *txn, varve_slice prefix, varve_slice *
 }
 
 /* --- one step
- * ----------------------------------------------------------------------------------------------------------- */
 
 /* The record whose gap word guards what lies before `to` in this direction: the first at or above the gap's upper end.
  */
@@ -153,6 +153,20 @@ static int take_record(struct varve_cursor *c, struct vst_record *record, struct
     return DELIVERED;
 }
 
+/* The portion's arena is about to go. The room is reused, so that a scan of any length takes constant memory. */
+static int keep_fence(struct varve_cursor *c, varve_slice *fence) {
+    if (c->fence_room == NULL || fence->size > c->fence_capacity) {
+        size_t capacity = fence->size < 32 ? 64 : fence->size * 2;
+        uint8_t *room = vb_arena_alloc(&c->txn->cc.arena, capacity);
+        if (room == NULL)
+            return vk_fail(&c->txn->cc.detail, VARVE_NOMEM, VARVE_REASON_RESOURCE, "out of memory for a cursor");
+        c->fence_room = room;
+        c->fence_capacity = capacity;
+    }
+    fence->data = memcpy(c->fence_room, fence->data, fence->size);
+    return VARVE_OK;
+}
+
 /* No record of this portion is left: on to the next leaf, or the end. */
 static int leave_portion(struct varve_cursor *c) {
     varve_slice fence = c->portion.fence;
@@ -162,10 +176,10 @@ static int leave_portion(struct varve_cursor *c) {
                      c->direction == VST_REVERSE && c->low.data != NULL, NULL));
         return VARVE_END;
     }
-    VB_TRY(cross(c, fence, false, NULL));
-    varve_slice kept;
-    VB_TRY(copy_bound(c->txn, fence, &kept)); /* the portion's arena is about to go */
-    rest_on(c, kept, c->direction == VST_REVERSE);
+    bool inclusive = c->direction == VST_REVERSE; /* a leaf's low fence belongs to it, its high fence does not */
+    VB_TRY(cross(c, fence, inclusive, NULL));
+    VB_TRY(keep_fence(c, &fence));
+    rest_on(c, fence, c->direction == VST_REVERSE);
     c->portion_valid = false;
     return CROSSED;
 }
@@ -204,13 +218,13 @@ static int walk(struct varve_cursor *c, struct row_out *out) {
         }
         c->portion_valid = false;
         if (status == VARVE_END) c->place = c->direction == VST_FORWARD ? AT_HIGH_END : AT_LOW_END;
-        if (status <= VARVE_OK) return status;
-        VB_TRY(vtx_again(c->txn, status));
+        if (status > VARVE_OK) status = vtx_again(c->txn, status);
+        if (status < VARVE_OK && status != VARVE_END) c->place = c->direction == VST_FORWARD ? AT_LOW_END : AT_HIGH_END;
+        if (status != VARVE_OK) return status;
     }
 }
 
-/* --- moves
- * -------------------------------------------------------------------------------------------------------------- */
+/* --- moves ------------------------------------------------------------------------------------------------------------ */
 
 /* Begins a new scan at `from` (data NULL: the bound's open end). */
 static void start_scan(struct varve_cursor *c, enum vst_direction direction, varve_slice from, bool strict) {
@@ -285,12 +299,12 @@ int vtx_cursor_move(struct varve_cursor *c, enum vtx_move move, varve_slice targ
 }
 
 /* --- open and close
- * ------------------------------------------------------------------------------------------------------- */
 
+/* Closed cursors stay with the handle until the pool closes, so that a late use of one is noticed. */
 static struct varve_cursor *cursor_get(struct varve_txn *txn) {
-    struct varve_cursor *c = txn->spare_cursor;
+    struct varve_cursor *c = txn->spare_cursors;
     if (c != NULL) {
-        txn->spare_cursor = NULL;
+        txn->spare_cursors = c->next;
         return c;
     }
     c = vb_heap_alloc(txn->cc.heap, sizeof *c);
@@ -300,10 +314,10 @@ static struct varve_cursor *cursor_get(struct varve_txn *txn) {
     return c;
 }
 
-static void cursor_free(struct varve_txn *txn, struct varve_cursor *c) {
-    vb_arena_release(&c->leaf_arena);
-    vb_arena_release(&c->row_arena);
-    vb_heap_free(txn->cc.heap, c, sizeof *c);
+static void cursor_put(struct varve_txn *txn, struct varve_cursor *c) {
+    c->txn = NULL;
+    c->next = txn->spare_cursors;
+    txn->spare_cursors = c;
 }
 
 static int cursor_setup(struct varve_cursor *c, struct varve_txn *txn, struct varve_table *table,
@@ -318,6 +332,7 @@ static int cursor_setup(struct varve_cursor *c, struct varve_txn *txn, struct va
     c->place = range->reverse ? AT_HIGH_END : AT_LOW_END;
     c->direction = range->reverse ? VST_REVERSE : VST_FORWARD;
     c->portion_valid = false;
+    c->fence_room = NULL;
     VB_TRY(copy_bound(txn, range->low, &c->low));
     VB_TRY(copy_bound(txn, range->high, &c->high));
     return apply_prefix(txn, range->prefix, &c->low, &c->high);
@@ -333,12 +348,12 @@ int vtx_cursor_open(struct varve_txn *txn, struct varve_table *table, const varv
     if (c == NULL) return vtx_refuse(txn, VARVE_NOMEM, VARVE_REASON_RESOURCE, "out of memory for a cursor");
     int status = cursor_setup(c, txn, table, range);
     if (status != VARVE_OK) {
-        cursor_free(txn, c);
+        cursor_put(txn, c);
         return vtx_leave(txn, status);
     }
     vtx_statement_begin(txn);
     c->txn = txn;
-    c->next_open = txn->cursors;
+    c->next = txn->cursors;
     txn->cursors = c;
     *cursor = c;
     return VARVE_OK;
@@ -348,16 +363,12 @@ void vtx_cursor_close(struct varve_cursor *c) {
     struct varve_txn *txn = c->txn;
     if (txn == NULL) return;
     struct varve_cursor **link = &txn->cursors;
-    while (*link != c) link = &(*link)->next_open;
-    *link = c->next_open;
-    c->txn = NULL;
+    while (*link != c) link = &(*link)->next;
+    *link = c->next;
     vtx_statement_end(txn);
     vb_arena_reset(&c->leaf_arena);
     vb_arena_reset(&c->row_arena);
-    if (txn->spare_cursor == NULL)
-        txn->spare_cursor = c;
-    else
-        cursor_free(txn, c);
+    cursor_put(txn, c);
 }
 
 void vtx_cursors_close_all(struct varve_txn *txn) {
@@ -365,8 +376,13 @@ void vtx_cursors_close_all(struct varve_txn *txn) {
 }
 
 void vtx_cursors_release(struct varve_txn *txn) {
-    if (txn->spare_cursor != NULL) cursor_free(txn, txn->spare_cursor);
-    txn->spare_cursor = NULL;
+    while (txn->spare_cursors != NULL) {
+        struct varve_cursor *c = txn->spare_cursors;
+        txn->spare_cursors = c->next;
+        vb_arena_release(&c->leaf_arena);
+        vb_arena_release(&c->row_arena);
+        vb_heap_free(txn->cc.heap, c, sizeof *c);
+    }
 }
 
 struct varve_txn *vtx_cursor_txn(const struct varve_cursor *cursor) {

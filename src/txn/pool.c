@@ -99,7 +99,11 @@ static bool wait_turn(struct vtx_pool *pool, uint64_t deadline_ns) {
     struct vk_domain *domain = pool->config.domain;
     vb_add_acq_rel(&pool->begin_waiters, 1);
     bool in_time = true;
-    if (vb_load_seq_cst(&pool->gate) != 0 || vb_load_relaxed(&pool->rest_count) == 0) {
+    struct varve_txn *late =
+        vb_load_seq_cst(&pool->gate) == 0 ? take_any(pool) : NULL; /* returned before it saw the waiter */
+    if (late != NULL) {
+        rest_put(pool, late);
+    } else {
         uint64_t now = vk_now_ns(domain);
         struct vk_wait_info info = {VK_WAIT_BEGIN, 0, 0, NULL, 0};
         bool hooked = domain->hooks.on_wait != NULL && domain->hooks.on_wait(domain->hooks.arg, &info);

@@ -223,7 +223,7 @@ void vtx_finish(struct varve_txn *txn, bool committed, enum varve_reason reason)
 }
 
 void vtx_abort(struct varve_txn *txn) {
-    if (vb_load_relaxed(&txn->state) != VTX_ACTIVE) return;
+    if (vb_load_relaxed(&txn->state) != VTX_ACTIVE || txn->in_callback) return;
     vtx_finish(txn, false, txn->doomed != VARVE_OK ? txn->cc.detail.reason : VARVE_REASON_NONE);
     vb_store_relaxed(&txn->state, VTX_FINISHED);
     vtx_handle_return(txn);
@@ -235,13 +235,28 @@ int vtx_savepoint(struct varve_txn *txn, unsigned *mark) {
     return VARVE_OK;
 }
 
+/* insert, update and delete have told their caller whether the key is there. While the write lives its precondition
+ * protects that answer; once it is rolled back the answer becomes a read like any other. */
+static int keep_answer(struct varve_txn *txn, const struct vk_write *write) {
+    struct vtx_row row;
+    if (write->previous != NULL || write->precondition == VK_ANY) return VARVE_OK;
+    VB_TRY(vtx_read_row(txn, write->table, write->key, VCC_EXISTENCE, NULL, &row));
+    if (row.result.present == (write->precondition == VK_MUST_BE_PRESENT)) return VARVE_OK;
+    return vcc_refuse(&txn->cc, VARVE_CONFLICT, VARVE_REASON_PRECONDITION, write->table, write->key,
+                      "it came or went since this transaction looked");
+}
+
 int vtx_rollback_to(struct varve_txn *txn, unsigned mark) {
     VB_TRY(vtx_enter(txn));
-    if (mark > vk_wset_mark(&txn->cc.wset))
+    struct vk_wset *wset = &txn->cc.wset;
+    unsigned count = vk_wset_mark(wset);
+    if (mark > count)
         return vtx_refuse(txn, VARVE_INVALID, VARVE_REASON_CALLER,
                           "no such savepoint: it was rolled back, or is another transaction's");
-    vk_wset_rollback(&txn->cc.wset, mark);
-    return VARVE_OK;
+    vk_wset_rollback(wset, mark);
+    int status = VARVE_OK;
+    for (unsigned i = mark; i < count && status == VARVE_OK; i++) status = keep_answer(txn, wset->writes[i]);
+    return vtx_leave(txn, status);
 }
 
 bool vtx_usable(const struct varve_txn *txn) { return vb_load_relaxed(&txn->state) == VTX_ACTIVE; }

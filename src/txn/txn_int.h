@@ -33,11 +33,11 @@ struct varve_txn {
     uint64_t retry_token; /* what varve_error reports */
     unsigned attempts;    /* aborts before this attempt, in a row */
     bool in_callback;
-    varve_error *error;                /* the caller's, or NULL */
-    struct varve_cursor *cursors;      /* open ones */
-    struct varve_cursor *spare_cursor; /* kept for reuse */
-    struct vst_table *last_tree;       /* the row looked up last, for the write that often follows its read */
-    struct vst_record *last_record;    /* NULL: none; pinned, perhaps FROZEN */
+    varve_error *error;                 /* the caller's, or NULL */
+    struct varve_cursor *cursors;       /* open ones */
+    struct varve_cursor *spare_cursors; /* closed ones, kept for reuse */
+    struct vst_table *last_tree;        /* the row looked up last, for the write that often follows its read */
+    struct vst_record *last_record;     /* NULL: none; pinned, perhaps FROZEN */
     struct vtx_witness witness;
     uint64_t last_cts;
     struct vtx_counters counters; /* this handle's share; written by its owner */
@@ -89,6 +89,6 @@ int vtx_over_limit(struct varve_txn *txn, size_t more); /* TOOBIG when `more` by
 
 /* cursor.c */
 void vtx_cursors_close_all(struct varve_txn *txn);
-void vtx_cursors_release(struct varve_txn *txn); /* pool closing: frees the spare one */
+void vtx_cursors_release(struct varve_txn *txn); /* pool closing: frees the spare ones */
 
 #endif

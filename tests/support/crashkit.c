@@ -424,6 +424,11 @@ int ck_open(struct ck_run *run, struct ck_model *model, struct sim_disk *disk, u
 }
 
 int ck_close(struct ck_run *run) {
+    /* Ids of files begin with 1; 0 stands for an id that could not be had. */
+    static const char *const never[] = {"db/0000000000000000.log", "db/0000000000000000.new",
+                                        "db/0000000000000000.run"};
+    uint64_t size;
+    for (unsigned i = 0; i < 3; i++) TD_CHECK(!sim_file_size(run->disk, never[i], &size), "there is a %s", never[i]);
     int status = varve_close(run->db);
     run->db = NULL;
     if (status == VARVE_OK && run->model != NULL && !power_off(run)) run->model->safe = run->model->acked;

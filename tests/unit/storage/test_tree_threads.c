@@ -374,6 +374,26 @@ static void freeze_range(struct party *p, varve_slice low, varve_slice high, str
         vb_and_acq_rel(&held->records[i]->gap, ~(1ull << p->id));
 }
 
+/* A key that is not there stays away while the gap it belongs to is locked. */
+static void freeze_absence(struct party *p, varve_slice key, struct held *held) {
+    struct vst_found found;
+    held->count = 0;
+    vos_rcu_enter();
+    struct vst_record *guard = vst_successor(p->tf->table, key, false);
+    bool absent = guard == vst_sentinel(p->tf->table) || !vb_equal(vst_record_key(guard), key);
+    if (absent) hold_gap(held, guard, 1ull << p->id);
+    bool frozen = absent && vst_successor(p->tf->table, key, false) == guard;
+    for (unsigned i = 0; frozen && i < 3; i++) {
+        if (i == 1) vos_thread_yield();
+        vst_lookup(p->tf->table, key, &found);
+        CHECK(found.record == NULL);
+    }
+    vos_rcu_exit();
+    p->frozen += frozen;
+    for (unsigned i = 0; i < held->count; i++)
+        vb_and_acq_rel(&held->records[i]->gap, ~(1ull << p->id));
+}
+
 /* While the counters of all leaves stay, no key is new. */
 static void trust_counters(struct party *p, varve_slice low, varve_slice high) {
     struct sight first, again;
@@ -405,7 +425,8 @@ static void *scanner_run(void *arg) {
         unsigned end = first + 1 + (unsigned)vb_random_below(&p->random, 10); /* may be behind the last key */
         varve_slice from = space_key(first, low), to = space_key(end, high);
         vk_pin(&p->tf->domain, slot);
-        if (step % 2 == 0) freeze_range(p, from, to, held);
+        if (step % 3 == 0) freeze_range(p, from, to, held);
+        else if (step % 3 == 1) freeze_absence(p, from, held);
         else trust_counters(p, from, to);
         vb_arena_reset(&p->arena);
         vk_unpin(slot);

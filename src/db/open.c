@@ -14,8 +14,7 @@
 
 enum { EXTRA_HEAPS = 8 }; /* janitor, checkpointer, recovery threads */
 
-/* --- the directory
- * --------------------------------------------------------------------------------------------------------- */
+/* --- the directory ------------------------------------------------------------------------------------------------ */
 
 struct look {
     bool manifest, foreign;
@@ -64,8 +63,7 @@ static int open_manifest(struct varve_db *db, bool *is_new, struct vk_detail *de
     return vrn_manifest_create(&config, &db->manifest, detail);
 }
 
-/* --- bringing up
- * ------------------------------------------------------------------------------------------------------------ */
+/* --- bringing up -------------------------------------------------------------------------------------------------- */
 
 static struct vk_limits choose_limits(const struct vdb_setup *setup, struct vdb_options *o) {
     struct vk_limits limits = setup->limits != NULL ? *setup->limits : VK_LIMITS_DEFAULT;
@@ -131,8 +129,7 @@ static int bring_up(struct varve_db *db, const char *path, const char *options, 
     return open_pool(db, detail);
 }
 
-/* --- taking down
- * ------------------------------------------------------------------------------------------------------------ */
+/* --- taking down -------------------------------------------------------------------------------------------------- */
 
 /* Releases whatever is up, in reverse; keeps the handle and its error text. Returns the log's last word. */
 static int take_down(struct varve_db *db, struct vk_detail *detail) {
@@ -187,8 +184,7 @@ int vdb_close(struct varve_db *db) {
     return status;
 }
 
-/* --- small answers
- * ----------------------------------------------------------------------------------------------------------- */
+/* --- small answers ------------------------------------------------------------------------------------------------ */
 
 bool vdb_failed_open(const struct varve_db *db) { return db->failed_open; }
 bool vdb_forked(const struct varve_db *db) { return vos_forked(&db->fork_mark); }

@@ -66,11 +66,9 @@ static int apply_row(struct worker *w, uint32_t table_id, varve_slice key, varve
     return vst_apply(table->tree, w->versions, w->heap, key, value, ghost, cts);
 }
 
-/* --- runs
- * --------------------------------------------------------------------------------------------------------------------
- */
+/* --- runs --------------------------------------------------------------------------------------------------------- */
 
-static int apply_entry(void *arg, const struct vrn_entry *entry) {
+    static int apply_entry(void *arg, const struct vrn_entry *entry) {
     return apply_row(arg, entry->table_id, entry->key, entry->value, entry->tombstone, entry->cts);
 }
 
@@ -130,8 +128,7 @@ static int load_runs(struct varve_db *db, struct vk_detail *detail) {
     return VARVE_OK;
 }
 
-/* --- the log
- * ------------------------------------------------------------------------------------------------------------------ */
+/* --- the log ------------------------------------------------------------------------------------------------------ */
 
 static int apply_txn(void *arg, unsigned thread, const struct vtl_txn *txn) {
     struct varve_db *db = arg;

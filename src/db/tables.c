@@ -103,12 +103,10 @@ void vdb_tables_free(struct varve_db *db) {
     db->table_count = db->table_capacity = 0;
 }
 
-/* --- edits
- * ----------------------------------------------------------------------------------------------------------------------
- */
+/* --- edits -------------------------------------------------------------------------------------------------------- */
 
-/* What the table shall be, as one catalogue edit in manifest and log. */
-static struct vrn_table as_edited(uint32_t id, const char *name) {
+    /* What the table shall be, as one catalogue edit in manifest and log. */
+    static struct vrn_table as_edited(uint32_t id, const char *name) {
     struct vrn_table edited = {.id = id};
     snprintf(edited.name, sizeof edited.name, "%s", name);
     return edited;
@@ -218,13 +216,11 @@ int vdb_table_list(struct varve_db *db, varve_table_fn fn, void *arg) {
     }
 }
 
-/* --- rules
- * ----------------------------------------------------------------------------------------------------------------------
- */
+/* --- rules -------------------------------------------------------------------------------------------------------- */
 
-/* Reads one leaf's rows in a section; the rules judge them outside it, for a callback may take its time. */
-static int check_portion(struct varve_table *table, const struct vcn_rules *rules, varve_slice *from,
-                         struct vb_arena *arena, struct vk_detail *detail) {
+    /* Reads one leaf's rows in a section; the rules judge them outside it, for a callback may take its time. */
+    static int check_portion(struct varve_table *table, const struct vcn_rules *rules, varve_slice *from,
+                             struct vb_arena *arena, struct vk_detail *detail) {
     struct vst_portion portion;
     struct vst_seen seen[VST_PORTION_MAX];
     vos_rcu_enter();

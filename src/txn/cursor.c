@@ -46,7 +46,7 @@ struct row_out {
     varve_slice key, value;
 };
 
-/* --- bounds
+/* --- bounds ------------------------------------------------------------------------------------------------------- */
 
 static bool beyond(const struct varve_cursor *c, varve_slice key) {
     if (c->direction == VST_FORWARD) return c->high.data != NULL && vb_compare(key, c->high) >= 0;
@@ -78,7 +78,7 @@ static int apply_prefix(struct varve_txn *txn, varve_slice prefix, varve_slice *
     return VARVE_OK;
 }
 
-/* --- one step
+/* --- one step ----------------------------------------------------------------------------------------------------- */
 
 /* The record whose gap word guards what lies before `to` in this direction: the first at or above the gap's upper end.
  */
@@ -224,7 +224,7 @@ static int walk(struct varve_cursor *c, struct row_out *out) {
     }
 }
 
-/* --- moves ------------------------------------------------------------------------------------------------------------ */
+/* --- moves -------------------------------------------------------------------------------------------------------- */
 
 /* Begins a new scan at `from` (data NULL: the bound's open end). */
 static void start_scan(struct varve_cursor *c, enum vst_direction direction, varve_slice from, bool strict) {
@@ -298,7 +298,7 @@ int vtx_cursor_move(struct varve_cursor *c, enum vtx_move move, varve_slice targ
     return VARVE_OK;
 }
 
-/* --- open and close
+/* --- open and close ----------------------------------------------------------------------------------------------- */
 
 /* Closed cursors stay with the handle until the pool closes, so that a late use of one is noticed. */
 static struct varve_cursor *cursor_get(struct varve_txn *txn) {

@@ -63,8 +63,7 @@ const struct vcc_ops *vtx_pool_ops(const struct vtx_pool *pool);
 unsigned vtx_pool_expire(struct vtx_pool *pool, uint64_t max_age_ms);
 void vtx_pool_memory_full(struct vtx_pool *pool, bool full); /* full: writes other than deletes answer BUSY */
 
-/* --- transactions
- * ----------------------------------------------------------------------------------------------------- */
+/* --- transactions ------------------------------------------------------------------------------------------------- */
 
 /* detail receives what went wrong when there is no transaction yet (INVALID, TIMEOUT, NOMEM, MISUSE). */
 int vtx_begin(struct vtx_pool *pool, const varve_txn_options *options, struct varve_txn **txn,
@@ -83,8 +82,7 @@ int vtx_refuse(struct varve_txn *txn, int status, enum varve_reason reason, cons
 int vtx_savepoint(struct varve_txn *txn, unsigned *mark);
 int vtx_rollback_to(struct varve_txn *txn, unsigned mark);
 
-/* --- rows
- * --------------------------------------------------------------------------------------------------------------- */
+/* --- rows --------------------------------------------------------------------------------------------------------- */
 
 enum vtx_get_mode { VTX_GET = 0, VTX_GET_FOR_UPDATE, VTX_CONTAINS };
 int vtx_get(struct varve_txn *txn, struct varve_table *table, varve_slice key, enum vtx_get_mode mode,
@@ -97,8 +95,7 @@ int vtx_write(struct varve_txn *txn, struct varve_table *table, varve_slice key,
 int vtx_delete_range(struct varve_txn *txn, struct varve_table *table, const varve_range *range, uint64_t *count);
 int vtx_add(struct varve_txn *txn, struct varve_table *table, varve_slice key, int64_t delta);
 
-/* --- cursors
- * ------------------------------------------------------------------------------------------------------------ */
+/* --- cursors ------------------------------------------------------------------------------------------------------ */
 
 enum vtx_move { VTX_NEXT = 0, VTX_PREV, VTX_FIRST, VTX_LAST, VTX_SEEK_GE, VTX_SEEK_LE };
 int vtx_cursor_open(struct varve_txn *txn, struct varve_table *table, const varve_range *range,

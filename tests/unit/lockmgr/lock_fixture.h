@@ -67,7 +67,11 @@ lx_unused static void lx_open(struct lx *lx, enum vcc_deadlock deadlock, unsigne
     lx->memory = vb_memory_open(LX_SLOTS + 2);
     assert_non_null(lx->memory);
     assert_int_equal(vk_domain_open(&lx->domain, vos_posix(), lx->memory, &lx->limits), VARVE_OK);
-    lx->shared = (struct vcc_shared){&lx->domain, deadlock, &lx->lock_waits, &lx->extensions, &lx->range_rescans};
+    lx->shared = (struct vcc_shared){.domain = &lx->domain,
+                                      .deadlock = deadlock,
+                                      .lock_waits = &lx->lock_waits,
+                                      .extensions = &lx->extensions,
+                                      .range_rescans = &lx->range_rescans};
     lx->next_age = 1;
     for (unsigned id = 1; id <= LX_SLOTS; id++) {
         struct vcc_txn *t = &lx->txns[id];

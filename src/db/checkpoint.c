@@ -113,7 +113,8 @@ static int commit_image(struct varve_db *db, const struct vrn_facts *facts, uint
                                 .set_cut = true,
                                 .cut_cts = snap,
                                 .cut_first_log_seq = first_log_seq,
-                                .clock_floor = snap};
+                                .clock_floor = snap,
+                                .log_file = db->log_tip};
         status = vrn_manifest_edit(db->manifest, &edit, detail);
         if (status == VARVE_OK) (void)vrn_manifest_sweep(db->manifest, detail); /* a file left over is swept at open */
     }
@@ -132,7 +133,7 @@ static int write_run(struct image *image, struct vrn_facts *facts) {
     vos_mutex_lock(&db->manifest_mutex);
     uint64_t file_id = vrn_manifest_next_file(db->manifest, image->detail);
     vos_mutex_unlock(&db->manifest_mutex);
-    if (file_id == 0) return VARVE_IO;
+    if (file_id == 0) return image->detail->status == VARVE_FULL ? VARVE_FULL : VARVE_IO;
     VB_TRY(vrn_writer_open(&config, file_id, image->snap, salt, &image->writer, image->detail));
     int status = write_tables(image);
     if (status == VARVE_OK) return vrn_writer_finish(image->writer, facts, image->detail);

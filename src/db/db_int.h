@@ -38,6 +38,7 @@ struct varve_db {
     struct vtl_log *log;
     struct vtx_pool *pool;
     struct vos_mutex manifest_mutex;
+    uint64_t log_tip;              /* file id of the newest log segment; under manifest_mutex */
     struct vrn_manifest *manifest; /* NULL in memory; under manifest_mutex */
     struct vcn_callbacks *callbacks;
     /* under catalogue_mutex */
@@ -49,6 +50,7 @@ struct varve_db {
     struct vos_mutex checkpoint_mutex;
     uint64_t checkpoints;          /* written since open; relaxed */
     struct vdb_recovery *recovery; /* NULL unless files were read at open */
+    uint64_t vouched;              /* recovery: highest manifest sequence named by a note or a segment */
     uint64_t recovered_txns, recovered_rows;
     /* background threads */
     struct vos_thread *janitor, *checkpointer;

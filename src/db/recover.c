@@ -5,8 +5,10 @@
  *
  * SPDX-License-Identifier: MIT
  */
+#include <stdio.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "base/check.h"
 #include "db/db_int.h"
 #include "os/rcu.h"
@@ -68,7 +70,13 @@ static int apply_row(struct worker *w, uint32_t table_id, varve_slice key, varve
 
 /* --- runs --------------------------------------------------------------------------------------------------------- */
 
-    static int apply_entry(void *arg, const struct vrn_entry *entry) {
+/* A version above the cut cannot have come from the checkpoint: acknowledgements would wait for it for ever. */
+static int apply_entry(void *arg, const struct vrn_entry *entry) {
+    struct worker *w = arg;
+    uint64_t first_log_seq;
+    if (entry->cts > vrn_manifest_cut(w->db->manifest, &first_log_seq))
+        return vk_fail(&w->detail, VARVE_CORRUPT, VARVE_REASON_RESOURCE,
+                       "the checkpoint holds a version from after its cut");
     return apply_row(arg, entry->table_id, entry->key, entry->value, entry->tombstone, entry->cts);
 }
 
@@ -130,6 +138,12 @@ static int load_runs(struct varve_db *db, struct vk_detail *detail) {
 
 /* --- the log ------------------------------------------------------------------------------------------------------ */
 
+/* A catalogue edit's note in the log names the manifest sequence that made it: the manifest must have got that far. */
+static void note_vouched(struct varve_db *db, uint64_t sequence) {
+    uint64_t seen = vb_load_relaxed(&db->vouched);
+    while (sequence > seen && !vb_cas(&db->vouched, &seen, sequence)) continue;
+}
+
 static int apply_txn(void *arg, unsigned thread, const struct vtl_txn *txn) {
     struct varve_db *db = arg;
     struct worker *w = &db->recovery->workers[thread];
@@ -139,18 +153,20 @@ static int apply_txn(void *arg, unsigned thread, const struct vtl_txn *txn) {
         int status = vtl_txn_next(txn, &offset, &op);
         if (status == VARVE_END) return VARVE_OK;
         if (status != VARVE_OK) return status;
+        if (op.kind == VTL_TABLE && op.value.size >= 8) note_vouched(db, vb_get_u64(op.value.data));
         if (op.kind != VTL_PUT && op.kind != VTL_DELETE) continue; /* the manifest has the catalogue */
         VB_TRY(apply_row(w, op.table_id, op.key, op.value, op.kind == VTL_DELETE, txn->cts));
     }
 }
 
-static uint64_t next_file(void *arg) {
+static int next_file(void *arg, uint64_t *file_id) {
     struct varve_db *db = arg;
     struct vk_detail detail = {0};
     vos_mutex_lock(&db->manifest_mutex);
-    uint64_t id = vrn_manifest_next_file(db->manifest, &detail);
+    *file_id = vrn_manifest_next_file(db->manifest, &detail);
     vos_mutex_unlock(&db->manifest_mutex);
-    return id;
+    if (*file_id != 0) return VARVE_OK;
+    return detail.status == VARVE_FULL ? VARVE_FULL : VARVE_IO;
 }
 
 static uint64_t manifest_sequence(void *arg) {
@@ -161,6 +177,33 @@ static uint64_t manifest_sequence(void *arg) {
     return sequence;
 }
 
+/* The manifest is told of each new segment, so that one that goes missing is missed. */
+static int segment_named(void *arg, uint64_t file_id) {
+    struct varve_db *db = arg;
+    struct vk_detail detail = {0};
+    struct vrn_edit edit = {.log_file = file_id};
+    vos_mutex_lock(&db->manifest_mutex);
+    db->log_tip = file_id;
+    int status = vrn_manifest_edit(db->manifest, &edit, &detail);
+    vos_mutex_unlock(&db->manifest_mutex);
+    return status;
+}
+
+static int check_newest_segment(struct varve_db *db, struct vk_detail *detail) {
+    struct vos_error error = {0};
+    struct vos_file *file;
+    char name[32];
+    db->log_tip = vrn_manifest_log_file(db->manifest);
+    if (db->log_tip == 0) return VARVE_OK;
+    snprintf(name, sizeof name, "%016llx.log", (unsigned long long)db->log_tip);
+    int status = db->os->ops->file_open(db->dir, name, VOS_READ, 0, &file, &error);
+    if (status == VARVE_OK) status = db->os->ops->file_close(file, &error);
+    if (status == VARVE_NOTFOUND)
+        return vk_fail(detail, VARVE_CORRUPT, VARVE_REASON_RESOURCE,
+                       "%s at offset 0: missing, and the manifest names it", name);
+    return status == VARVE_OK ? status : vk_fail(detail, status, VARVE_REASON_RESOURCE, "%s", error.text);
+}
+
 static struct vtl_config log_config(struct varve_db *db) {
     struct vtl_config config = {.domain = &db->domain,
                                 .dir = db->dir,
@@ -169,6 +212,7 @@ static struct vtl_config log_config(struct varve_db *db) {
                                 .group_wait_us = db->options.group_wait_us,
                                 .next_file_id = next_file,
                                 .manifest_sequence = manifest_sequence,
+                                .segment_named = db->manifest != NULL ? segment_named : NULL,
                                 .arg = db};
     if (db->manifest != NULL) {
         memcpy(config.database_id, vrn_manifest_database_id(db->manifest), sizeof config.database_id);
@@ -188,7 +232,9 @@ static int replay_log(struct varve_db *db, struct vk_detail *detail) {
     uint64_t cut = vrn_manifest_cut(db->manifest, &first_log_seq);
     struct vtl_recovered recovered = {0};
     VB_TRY(vtl_recover(&config, cut, first_log_seq, db->recovery->count, apply_txn, db, &recovered, detail));
-    VB_TRY(vrn_manifest_check_vouched(db->manifest, recovered.manifest_sequence, detail));
+    VB_TRY(check_newest_segment(db, detail)); /* before anything is written */
+    if (db->vouched < recovered.manifest_sequence) db->vouched = recovered.manifest_sequence;
+    VB_TRY(vrn_manifest_check_vouched(db->manifest, db->vouched, detail));
     db->recovered_txns = recovered.transactions;
     uint64_t clock = vrn_manifest_clock(db->manifest);
     if (clock < cut) clock = cut;

@@ -105,8 +105,8 @@ void vdb_tables_free(struct varve_db *db) {
 
 /* --- edits -------------------------------------------------------------------------------------------------------- */
 
-    /* What the table shall be, as one catalogue edit in manifest and log. */
-    static struct vrn_table as_edited(uint32_t id, const char *name) {
+/* What the table shall be, as one catalogue edit in manifest and log. */
+static struct vrn_table as_edited(uint32_t id, const char *name) {
     struct vrn_table edited = {.id = id};
     snprintf(edited.name, sizeof edited.name, "%s", name);
     return edited;
@@ -119,13 +119,15 @@ static int record_edit(struct varve_db *db, const struct vrn_table *edited, stru
         return vk_fail(detail, VARVE_FAILED, VARVE_REASON_FAILED, "%s", vtl_poison_text(db->log));
     vos_mutex_lock(&db->manifest_mutex);
     int status = vrn_manifest_edit(db->manifest, &edit, detail);
+    uint8_t sequence[8];
+    vb_put_u64(sequence, vrn_manifest_sequence(db->manifest));
     vos_mutex_unlock(&db->manifest_mutex);
     if (status == VARVE_IO) vdb_poison(db, detail->text);
     if (status != VARVE_OK) return status;
     struct vtl_op op = {.kind = VTL_TABLE,
                         .table_id = edited->id,
                         .key = VARVE_SLICE(edited->name, strlen(edited->name)),
-                        .value = edited->dropped ? VARVE_STR("drop") : VARVE_STR("set")};
+                        /* vouches for the edit */ .value = VARVE_SLICE(sequence, sizeof sequence)};
     struct vk_detail ignored = {0};
     (void)vtl_note(db->log, &op,
                    &ignored); /* the manifest is the authority; a follower asks it when a note is missing */
@@ -218,9 +220,9 @@ int vdb_table_list(struct varve_db *db, varve_table_fn fn, void *arg) {
 
 /* --- rules -------------------------------------------------------------------------------------------------------- */
 
-    /* Reads one leaf's rows in a section; the rules judge them outside it, for a callback may take its time. */
-    static int check_portion(struct varve_table *table, const struct vcn_rules *rules, varve_slice *from,
-                             struct vb_arena *arena, struct vk_detail *detail) {
+/* Reads one leaf's rows in a section; the rules judge them outside it, for a callback may take its time. */
+static int check_portion(struct varve_table *table, const struct vcn_rules *rules, varve_slice *from,
+                         struct vb_arena *arena, struct vk_detail *detail) {
     struct vst_portion portion;
     struct vst_seen seen[VST_PORTION_MAX];
     vos_rcu_enter();

@@ -29,9 +29,7 @@ struct vrn_handle vrn_handle_decode(const uint8_t in[VRN_HANDLE_BYTES]) {
 
 /* --- frames ------------------------------------------------------------------------------------------------------- */
 
-static size_t padded(size_t bytes) {
-    return (bytes + 7) & ~(size_t)7;
-}
+static size_t padded(size_t bytes) { return (bytes + 7) & ~(size_t)7; }
 
 static uint64_t frame_sum(const uint8_t *frame, size_t frame_bytes, uint64_t seed) {
     uint64_t inner = vb_hash64(frame, VRN_FRAME_SUM, seed);
@@ -43,8 +41,8 @@ int vrn_frame_seal(const struct vrn_frame *frame, struct vrn_zip *zip, struct vr
     VB_TRY(vrn_bytes_reserve(out, out->size + VRN_FRAME_BYTES + padded(frame->raw.size)));
     uint8_t *at = out->data + out->size, *payload = at + VRN_FRAME_BYTES;
     size_t stored = frame->raw.size;
-    bool smaller = frame->level > 0 && vrn_deflate(zip, frame->level, frame->raw, payload,
-                                                   frame->raw.size - frame->raw.size / 10, &stored);
+    bool smaller = frame->level > 0 &&
+                   vrn_deflate(zip, frame->level, frame->raw, payload, frame->raw.size - frame->raw.size / 10, &stored);
     if (!smaller) {
         stored = frame->raw.size;
         if (stored != 0) memcpy(payload, frame->raw.data, stored);

@@ -134,8 +134,8 @@ bool vrn_run_name_parse(const char *name, uint64_t *file_id) {
 }
 
 int vrn_os_fail(struct vk_detail *detail, int status, const struct vos_error *error) {
-    enum varve_reason reason = status == VARVE_IO || status == VARVE_CORRUPT ? VARVE_REASON_FAILED
-                                                                             : VARVE_REASON_RESOURCE;
+    enum varve_reason reason =
+        status == VARVE_IO || status == VARVE_CORRUPT ? VARVE_REASON_FAILED : VARVE_REASON_RESOURCE;
     return vk_fail(detail, status, reason, "%s", error->text);
 }
 

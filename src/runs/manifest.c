@@ -138,27 +138,23 @@ uint64_t vrn_manifest_next_file(struct vrn_manifest *manifest, struct vk_detail 
 
 /* --- looking ------------------------------------------------------------------------------------------------------ */
 
-const uint8_t *vrn_manifest_database_id(const struct vrn_manifest *manifest) {
-    return manifest->config.database_id;
-}
+const uint8_t *vrn_manifest_database_id(const struct vrn_manifest *manifest) { return manifest->config.database_id; }
 
-uint64_t vrn_manifest_sequence(const struct vrn_manifest *manifest) {
-    return manifest->sequence;
-}
+uint64_t vrn_manifest_sequence(const struct vrn_manifest *manifest) { return manifest->sequence; }
 
 uint64_t vrn_manifest_cut(const struct vrn_manifest *manifest, uint64_t *first_log_seq) {
     *first_log_seq = manifest->state.cut_first_log_seq;
     return manifest->state.cut_cts;
 }
 
+uint64_t vrn_manifest_log_file(const struct vrn_manifest *manifest) { return manifest->state.log_file; }
+
 uint64_t vrn_manifest_clock(const struct vrn_manifest *manifest) {
     const struct vrn_state *state = &manifest->state;
     return state->clock_floor > state->cut_cts ? state->clock_floor : state->cut_cts;
 }
 
-uint32_t vrn_manifest_timeline(const struct vrn_manifest *manifest) {
-    return manifest->state.timeline;
-}
+uint32_t vrn_manifest_timeline(const struct vrn_manifest *manifest) { return manifest->state.timeline; }
 
 size_t vrn_manifest_runs(const struct vrn_manifest *manifest, const struct vrn_facts **facts) {
     *facts = manifest->state.runs;
@@ -170,9 +166,7 @@ size_t vrn_manifest_tables(const struct vrn_manifest *manifest, const struct vrn
     return manifest->state.table_count;
 }
 
-uint32_t vrn_manifest_next_table_id(const struct vrn_manifest *manifest) {
-    return manifest->state.next_table;
-}
+uint32_t vrn_manifest_next_table_id(const struct vrn_manifest *manifest) { return manifest->state.next_table; }
 
 /* --- sweeping ----------------------------------------------------------------------------------------------------- */
 

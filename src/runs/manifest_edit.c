@@ -102,6 +102,7 @@ int vrn_change_encode(const struct vrn_change *change, struct vrn_bytes *out) {
     if (edit->set_cut) VB_TRY(encode_cut(edit->cut_cts, edit->cut_first_log_seq, out));
     if (edit->clock_floor != 0) VB_TRY(encode_u64(VRN_CLOCK, edit->clock_floor, out));
     if (edit->timeline != 0) VB_TRY(encode_timeline(edit->timeline, out));
+    if (edit->log_file != 0) VB_TRY(encode_u64(VRN_LOG, edit->log_file, out));
     return edit->table != NULL ? encode_table(edit->table, out) : VARVE_OK;
 }
 
@@ -109,6 +110,7 @@ int vrn_state_encode(const struct vrn_state *state, struct vrn_bytes *out) {
     VB_TRY(encode_ids(state->next_file, state->next_table, out));
     VB_TRY(encode_timeline(state->timeline, out));
     VB_TRY(encode_u64(VRN_CLOCK, state->clock_floor, out));
+    VB_TRY(encode_u64(VRN_LOG, state->log_file, out));
     VB_TRY(encode_cut(state->cut_cts, state->cut_first_log_seq, out));
     for (size_t i = 0; i < state->run_count; i++) VB_TRY(encode_run(&state->runs[i], out));
     for (size_t i = 0; i < state->table_count; i++) VB_TRY(encode_table(&state->tables[i], out));
@@ -201,6 +203,7 @@ static bool decode_fixed(enum vrn_edit_item kind, struct vb_reader *body, struct
         change->next_table = vb_read_u32(body);
         return true;
     case VRN_CLOCK: edit->clock_floor = vb_read_u64(body); return true;
+    case VRN_LOG: edit->log_file = vb_read_u64(body); return true;
     case VRN_TIMELINE: edit->timeline = vb_read_u32(body); return true;
     case VRN_TABLE: break;
     }

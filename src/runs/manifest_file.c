@@ -22,9 +22,7 @@
 
 static const char file_name[] = "manifest", new_name[] = "manifest.new";
 
-static uint64_t round_up(uint64_t bytes, uint64_t unit) {
-    return (bytes + unit - 1) / unit * unit;
-}
+static uint64_t round_up(uint64_t bytes, uint64_t unit) { return (bytes + unit - 1) / unit * unit; }
 
 static uint64_t frame_bytes(uint64_t payload_bytes) {
     return round_up(VRN_EDIT_HEADER_BYTES + payload_bytes + VRN_EDIT_SUM_BYTES, VRN_MANIFEST_UNIT);

@@ -19,6 +19,7 @@
  *   8 IDS        u64 next file, u32 next table
  *   9 CLOCK      u64 floor
  *  10 TIMELINE   u32
+ *  11 LOG        u64 file id of the newest log segment: it must be there
  *
  * SPDX-License-Identifier: MIT
  */
@@ -35,7 +36,7 @@ enum {
     VRN_EXTRA_FILE_BYTES = 8,
     VRN_TABLE_DROPPED = 1
 };
-#define VRN_EDIT_PAYLOAD_MAX (UINT32_C(64) << 20)
+#define VRN_EDIT_PAYLOAD_MAX   (UINT32_C(64) << 20)
 #define VRN_MANIFEST_BYTES_MAX (UINT64_C(1) << 30)
 
 enum vrn_edit_item {
@@ -45,7 +46,8 @@ enum vrn_edit_item {
     VRN_TABLE = 6,
     VRN_IDS = 8,
     VRN_CLOCK = 9,
-    VRN_TIMELINE = 10
+    VRN_TIMELINE = 10,
+    VRN_LOG = 11
 };
 
 #endif

@@ -10,6 +10,7 @@
 
 /* What the edits add up to. */
 struct vrn_state {
+    uint64_t log_file;
     uint64_t cut_cts, cut_first_log_seq, clock_floor;
     uint64_t next_file; /* no id at or above it was handed out */
     uint32_t next_table, timeline;

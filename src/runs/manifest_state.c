@@ -167,6 +167,7 @@ void vrn_state_apply(struct vrn_state *state, const struct vrn_change *change, s
         state->cut_first_log_seq = edit->cut_first_log_seq;
     }
     if (edit->clock_floor > state->clock_floor) state->clock_floor = edit->clock_floor;
+    if (edit->log_file != 0) state->log_file = edit->log_file;
     if (edit->timeline != 0) state->timeline = edit->timeline;
     if (edit->table != NULL) apply_table(state, edit->table, prepared);
 }

@@ -54,13 +54,13 @@ enum {
     VRN_FOOTER_KEY_MAX = 1900,
     VRN_FOOTER_RUNNING = 4080,
     VRN_FOOTER_SUM = 4088,
-    VRN_DATA_TARGET = 4096,     /* raw bytes of a data block; a larger entry has a block of its own */
-    VRN_INDEX_TARGET = 65536,   /* raw bytes of an index partition */
-    VRN_INDEX_MAX = 1 << 20,    /* no index partition is larger */
-    VRN_WIDE_SLOTS = 65536,     /* blocks with more raw bytes have u32 slots */
-    VRN_COUNT_MAX = 65535       /* entries of a block */
+    VRN_DATA_TARGET = 4096,   /* raw bytes of a data block; a larger entry has a block of its own */
+    VRN_INDEX_TARGET = 65536, /* raw bytes of an index partition */
+    VRN_INDEX_MAX = 1 << 20,  /* no index partition is larger */
+    VRN_WIDE_SLOTS = 65536,   /* blocks with more raw bytes have u32 slots */
+    VRN_COUNT_MAX = 65535     /* entries of a block */
 };
-#define VRN_RAW_MAX ((UINT64_C(1) << 20) + VARVE_VALUE_MAX_BYTES)
+#define VRN_RAW_MAX     ((UINT64_C(1) << 20) + VARVE_VALUE_MAX_BYTES)
 #define VRN_INFLATE_MAX 1040 /* deflate makes at most so many bytes of one (1032, and room for its end) */
 
 enum vrn_block_kind {

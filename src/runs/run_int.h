@@ -70,7 +70,7 @@ void vrn_buffer_release(struct vrn_buffer *buffer);
 /* --- blocks ------------------------------------------------------------------------------------------------------- */
 
 struct vrn_item {
-    const uint8_t *key;   /* encode: the full key; decode: its suffix */
+    const uint8_t *key; /* encode: the full key; decode: its suffix */
     const uint8_t *value;
     uint32_t key_bytes, value_bytes;
     uint64_t cts;

@@ -35,7 +35,7 @@ struct vrn_reader {
     uint64_t footer_offset;
     struct partition *partitions; /* [partition_count] */
     size_t partition_count, partition_room;
-    struct leaf *leaves;          /* [leaf_count] */
+    struct leaf *leaves; /* [leaf_count] */
     size_t leaf_count, leaf_capacity;
     uint8_t footer[VRN_FOOTER_BYTES];
 };
@@ -55,8 +55,7 @@ void vrn_buffer_close(struct vrn_buffer *buffer) {
 
 /* --- frames of the file ------------------------------------------------------------------------------------------- */
 
-static int read_exactly(struct vrn_reader *reader, uint64_t offset, void *data, size_t size,
-                        struct vk_detail *detail) {
+static int read_exactly(struct vrn_reader *reader, uint64_t offset, void *data, size_t size, struct vk_detail *detail) {
     struct vos_error error = {0};
     size_t got = 0;
     int status = reader->config.os->ops->file_read(reader->file, offset, data, size, &got, &error);
@@ -241,8 +240,7 @@ static int reader_load(struct vrn_reader *reader, struct vk_detail *detail) {
     const struct vos_ops *ops = reader->config.os->ops;
     struct vos_error error = {0};
     int status = ops->file_open(reader->config.dir, reader->name, VOS_READ, 0, &reader->file, &error);
-    if (status == VARVE_NOTFOUND)
-        return vrn_corrupt(detail, reader->name, 0, "missing, though the manifest names it");
+    if (status == VARVE_NOTFOUND) return vrn_corrupt(detail, reader->name, 0, "missing, though the manifest names it");
     if (status != VARVE_OK) return vrn_os_fail(detail, status, &error);
     uint64_t size;
     status = ops->file_size(reader->file, &size, &error);
@@ -283,9 +281,7 @@ void vrn_reader_close(struct vrn_reader *reader) {
 
 /* --- reading ------------------------------------------------------------------------------------------------------ */
 
-size_t vrn_reader_blocks(const struct vrn_reader *reader) {
-    return reader->leaf_count;
-}
+size_t vrn_reader_blocks(const struct vrn_reader *reader) { return reader->leaf_count; }
 
 /* The entry of an item; its key is put together in the buffer. */
 static int make_entry(const struct vrn_block *block, const struct vrn_item *item, struct vrn_buffer *buffer,
@@ -331,8 +327,8 @@ int vrn_reader_block(struct vrn_reader *reader, size_t block_index, struct vrn_b
     for (unsigned i = 0; i < block.count; i++, before = item) {
         struct vrn_entry entry;
         if (!vrn_block_item(&block, i, &item)) return bad_entry(reader, handle, detail);
-        if (i != 0 && vb_compare((varve_slice){before.key, before.key_bytes},
-                                 (varve_slice){item.key, item.key_bytes}) >= 0)
+        if (i != 0 &&
+            vb_compare((varve_slice){before.key, before.key_bytes}, (varve_slice){item.key, item.key_bytes}) >= 0)
             return vrn_corrupt(detail, reader->name, handle->offset, "entries out of order");
         int status = make_entry(&block, &item, buffer, &entry);
         if (status == VARVE_NOMEM) return vrn_nomem(detail, reader->name);

@@ -22,11 +22,11 @@
 #include "runs/run_int.h"
 
 enum {
-    ITEMS = 2048,                /* entries of a block at most */
-    DATA_BUFFER = 64 << 10,      /* keys and values of the block that is being filled */
+    ITEMS = 2048,           /* entries of a block at most */
+    DATA_BUFFER = 64 << 10, /* keys and values of the block that is being filled */
     INDEX_BUFFER = 256 << 10,
-    OUTPUT_TARGET = 256 << 10,   /* bytes of one write */
-    KEEP_MAX = 4 << 20           /* larger buffers are given back after use */
+    OUTPUT_TARGET = 256 << 10, /* bytes of one write */
+    KEEP_MAX = 4 << 20         /* larger buffers are given back after use */
 };
 
 /* The block that is being filled. Bytes of the items lie in `bytes`, which never moves while it holds any. */
@@ -34,7 +34,7 @@ struct builder {
     struct vrn_item *items; /* [ITEMS] */
     size_t count;
     struct vrn_bytes bytes;
-    size_t raw_bytes;       /* estimate of the block's size, a little above it */
+    size_t raw_bytes; /* estimate of the block's size, a little above it */
     size_t target, capacity;
 };
 
@@ -179,9 +179,7 @@ static void builder_take(struct builder *builder, const struct vrn_item *item) {
 }
 
 /* True when the block holds bytes that are the caller's. */
-static bool builder_borrows(const struct builder *builder) {
-    return builder->count == 1 && builder->bytes.size == 0;
-}
+static bool builder_borrows(const struct builder *builder) { return builder->count == 1 && builder->bytes.size == 0; }
 
 /* --- the index ---------------------------------------------------------------------------------------------------- */
 
@@ -209,10 +207,8 @@ static int close_partition(struct vrn_writer *writer, struct vk_detail *detail) 
 static int index_add(struct vrn_writer *writer, varve_slice separator, struct vk_detail *detail) {
     uint8_t value[VRN_HANDLE_BYTES];
     vrn_handle_encode(&writer->last_block, value);
-    struct vrn_item item = {.key = separator.data,
-                            .key_bytes = (uint32_t)separator.size,
-                            .value = value,
-                            .value_bytes = sizeof(value)};
+    struct vrn_item item = {
+        .key = separator.data, .key_bytes = (uint32_t)separator.size, .value = value, .value_bytes = sizeof(value)};
     if (!builder_has_room(&writer->index, &item)) VB_TRY(close_partition(writer, detail));
     builder_take(&writer->index, &item);
     VB_ASSERT(!builder_borrows(&writer->index)); /* the longest key fits its buffer */
@@ -349,8 +345,7 @@ int vrn_writer_add(struct vrn_writer *writer, const struct vrn_entry *entry, str
     if (writer->status != VARVE_OK)
         return vk_fail(detail, writer->status, VARVE_REASON_FAILED, "%s: an earlier write failed", writer->name);
     size_t full_bytes = VRN_TABLE_ID_BYTES + entry->key.size;
-    if (vrn_bytes_reserve(&writer->separator, full_bytes) != VARVE_OK)
-        return writer_fail(writer, VARVE_NOMEM, detail);
+    if (vrn_bytes_reserve(&writer->separator, full_bytes) != VARVE_OK) return writer_fail(writer, VARVE_NOMEM, detail);
     uint8_t *key = writer->separator.data;
     for (unsigned i = 0; i < VRN_TABLE_ID_BYTES; i++) key[i] = (uint8_t)(entry->table_id >> (24 - 8 * i));
     if (entry->key.size != 0) memcpy(key + VRN_TABLE_ID_BYTES, entry->key.data, entry->key.size);
@@ -479,6 +474,4 @@ int vrn_writer_finish(struct vrn_writer *writer, struct vrn_facts *facts, struct
     return status;
 }
 
-void vrn_writer_abandon(struct vrn_writer *writer) {
-    discard(writer);
-}
+void vrn_writer_abandon(struct vrn_writer *writer) { discard(writer); }

@@ -74,10 +74,10 @@ int vrn_reader_get(struct vrn_reader *reader, uint32_t table_id, varve_slice key
 
 struct vrn_table {
     uint32_t id;
-    uint32_t collation;           /* 0 = bytes */
+    uint32_t collation; /* 0 = bytes */
     char name[VRN_TABLE_NAME_MAX + 1];
     bool dropped;
-    char **rules;                 /* [rule_count] constraint texts */
+    char **rules; /* [rule_count] constraint texts */
     size_t rule_count;
 };
 
@@ -97,7 +97,7 @@ const uint8_t *vrn_manifest_database_id(const struct vrn_manifest *manifest); /*
 uint64_t vrn_manifest_sequence(const struct vrn_manifest *manifest);          /* of the last edit */
 /* cts up to which the runs hold the state; 0 = none */
 uint64_t vrn_manifest_cut(const struct vrn_manifest *manifest, uint64_t *first_log_seq);
-uint64_t vrn_manifest_clock(const struct vrn_manifest *manifest);             /* floor for the clock */
+uint64_t vrn_manifest_clock(const struct vrn_manifest *manifest); /* floor for the clock */
 uint32_t vrn_manifest_timeline(const struct vrn_manifest *manifest);
 /* Live runs, and tables, dropped ones too; [count], until the next edit. */
 size_t vrn_manifest_runs(const struct vrn_manifest *manifest, const struct vrn_facts **facts);
@@ -108,16 +108,19 @@ uint64_t vrn_manifest_next_file(struct vrn_manifest *manifest, struct vk_detail 
 /* One atomic edit, synced when the call returns. IO: the outcome is unknown, and the caller poisons the database.
  * FAILED: an earlier edit ended so. FULL, NOMEM, TOOBIG, MISUSE (it does not fit the state): nothing has changed. */
 struct vrn_edit {
-    const struct vrn_facts *add_runs;   /* [add_run_count] */
+    const struct vrn_facts *add_runs; /* [add_run_count] */
     size_t add_run_count;
-    const uint64_t *drop_files;         /* [drop_file_count] */
+    const uint64_t *drop_files; /* [drop_file_count] */
     size_t drop_file_count;
     bool set_cut;
     uint64_t cut_cts, cut_first_log_seq;
-    uint64_t clock_floor;               /* 0 = leave */
-    const struct vrn_table *table;      /* create, change of rules, or drop; NULL = none. A known id keeps its name */
-    uint32_t timeline;                  /* 0 = leave */
+    uint64_t clock_floor;          /* 0 = leave */
+    const struct vrn_table *table; /* create, change of rules, or drop; NULL = none. A known id keeps its name */
+    uint32_t timeline;             /* 0 = leave */
+    uint64_t log_file;             /* the newest log segment, which is synced under its name; 0 = leave */
 };
+/* The newest log segment that an edit named: it must be there. 0: none. */
+uint64_t vrn_manifest_log_file(const struct vrn_manifest *manifest);
 int vrn_manifest_edit(struct vrn_manifest *manifest, const struct vrn_edit *edit, struct vk_detail *detail);
 /* The id the next table gets: one above the highest ever used, hidden ones not counted. */
 uint32_t vrn_manifest_next_table_id(const struct vrn_manifest *manifest);

@@ -140,6 +140,8 @@ static int begin_segment(struct vtl_log *log, struct tail *tail, struct vk_detai
         segment->header.creation_cts = tail->keep_cut;
         segment->manifest_sequence = log->config.manifest_sequence(log->config.arg);
         if (status == VARVE_OK) status = vtl_segment_activate(log, segment, &error);
+        if (status == VARVE_OK && log->config.segment_named != NULL)
+            status = log->config.segment_named(log->config.arg, segment->header.file_id);
         if (status != VARVE_OK) vtl_segment_discard(log, segment);
     }
     if (status == VARVE_CORRUPT) return status; /* told already */

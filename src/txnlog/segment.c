@@ -41,11 +41,11 @@ static int fill_identity(struct vtl_log *log, struct vtl_segment *segment) {
     return log->os->ops->random(log->os, &segment->header.salt, sizeof(segment->header.salt));
 }
 
-static int check_id(uint64_t file_id, struct vos_error *error) {
+static int next_id(struct vtl_log *log, uint64_t *file_id, struct vos_error *error) {
     static const char why[] = "the manifest gave no file id";
-    if (file_id != 0) return VARVE_OK;
-    memcpy(error->text, why, sizeof(why));
-    return VARVE_IO;
+    int status = log->config.next_file_id(log->config.arg, file_id);
+    if (status != VARVE_OK) memcpy(error->text, why, sizeof(why));
+    return status;
 }
 
 int vtl_segment_create(struct vtl_log *log, uint64_t bytes, struct vtl_segment **segment, struct vos_error *error) {
@@ -53,11 +53,10 @@ int vtl_segment_create(struct vtl_log *log, uint64_t bytes, struct vtl_segment *
     if (made == NULL) return VARVE_NOMEM;
     uint64_t least = VK_FILE_HEADER_BYTES + (uint64_t)UNITS_MIN * log->unit;
     made->bytes = bytes < least ? least : VK_FILE_HEADER_BYTES + vtl_round_up(bytes - VK_FILE_HEADER_BYTES, log->unit);
-    made->header.file_id = log->config.next_file_id(log->config.arg);
     char name[VTL_NAME_BYTES];
-    vtl_segment_name(name, made->header.file_id, ".new");
     int status;
-    VB_TRY_GOTO(status, check_id(made->header.file_id, error), fail);
+    VB_TRY_GOTO(status, next_id(log, &made->header.file_id, error), fail);
+    vtl_segment_name(name, made->header.file_id, ".new");
     VB_TRY_GOTO(status, fill_identity(log, made), fail);
     VB_TRY_GOTO(status,
                 log->os->ops->file_open(log->config.dir, name, VOS_WRITE | VOS_CREATE, log->config.file_mode,
@@ -188,6 +187,10 @@ int vtl_segment_switch(struct vtl_log *log, uint64_t cut_lo) {
     next->header.creation_cts = cut_lo;
     next->manifest_sequence = log->config.manifest_sequence(log->config.arg);
     int status = vtl_segment_activate(log, next, &error);
+    if (status == VARVE_OK && log->config.segment_named != NULL) {
+        status = log->config.segment_named(log->config.arg, next->header.file_id);
+        if (status == VARVE_FULL) status = VARVE_OK; /* the next one, or a checkpoint, will tell */
+    }
     vos_mutex_lock(&log->list);
     log->current->next = next;
     log->current = next;
@@ -238,8 +241,8 @@ static int retire(struct vtl_log *log, struct vtl_segment *dead, bool keep, stru
     char from[VTL_NAME_BYTES], to[VTL_NAME_BYTES];
     vtl_segment_name(from, dead->header.file_id, ".log");
     if (!keep) return ops->dir_remove(log->config.dir, from, error);
-    uint64_t file_id = log->config.next_file_id(log->config.arg);
-    VB_TRY(check_id(file_id, error));
+    uint64_t file_id;
+    VB_TRY(next_id(log, &file_id, error));
     vtl_segment_name(to, file_id, ".new");
     VB_TRY(ops->dir_rename(log->config.dir, from, to, error));
     dead->header.file_id = file_id;

@@ -40,9 +40,11 @@ struct vtl_config {
     uint32_t timeline;
     enum varve_sync_mode sync; /* the database's default mode */
     uint32_t group_wait_us;
-    uint64_t (*next_file_id)(
-        void *arg); /* ids for new segments: never reused (the manifest hands them out); 0: none to be had */
+    /* Ids for new segments, never handed out before (the manifest's). OK, FULL or IO. */
+    int (*next_file_id)(void *arg, uint64_t *file_id);
     uint64_t (*manifest_sequence)(void *arg); /* named in each new segment's header */
+    /* A new segment is synced under its name; the caller remembers that there is one. NULL: nobody cares. */
+    int (*segment_named)(void *arg, uint64_t file_id);
     void *arg;
 };
 

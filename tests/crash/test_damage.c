@@ -304,9 +304,12 @@ static void files_of_another_database_are_refused(void **state) {
     (void)state;
     static struct ck_model unused;
     struct files files, theirs;
-    struct sim_disk *other_killed, *other = build(2, script, &unused, &other_killed);
-    for (unsigned i = 0; i < 2; i++) {
-        const struct sim_disk *from = i == 0 ? other : other_killed;
+    struct sim_disk *other[IMAGES] = {NULL};
+    other[CLOSED] = build(2, script, &unused, &other[KILLED]);
+    other[YOUNG] = build(4, young_script, &unused, NULL);
+    for (unsigned i = 0; i < IMAGES; i++) {
+        const struct sim_disk *from = other[i];
+        if (from == NULL) continue;
         list(images[i].disk, &files);
         list(from, &theirs);
         for (unsigned f = 0; f < files.count; f++) {
@@ -321,8 +324,9 @@ static void files_of_another_database_are_refused(void **state) {
             }
         }
     }
-    sim_free(other_killed);
-    sim_free(other);
+    sim_free(other[CLOSED]);
+    sim_free(other[KILLED]);
+    sim_free(other[YOUNG]);
     assert_true(refused > 5);
     report("another's files");
 }

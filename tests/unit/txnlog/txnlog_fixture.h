@@ -52,9 +52,11 @@ struct fx {
 
 #define FX_LIMITS ((struct vk_limits){FX_SLOTS, 4, 4, 4, 512, 512, 8 << 10, 16 << 10, 1 << 10, 4})
 
-static inline uint64_t fx_next_file(void *arg) {
+static inline int fx_next_file(void *arg, uint64_t *file_id) {
     struct fx_model *model = arg;
-    return vb_load_relaxed(&model->no_files) ? 0 : vb_add_relaxed(&model->next_file, 1) + 1;
+    if (vb_load_relaxed(&model->no_files)) return VARVE_IO;
+    *file_id = vb_add_relaxed(&model->next_file, 1) + 1;
+    return VARVE_OK;
 }
 static inline uint64_t fx_manifest(void *arg) {
     (void)arg;

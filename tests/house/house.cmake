@@ -29,6 +29,12 @@ endif()
 house_check(canary ${CMAKE_COMMAND} -E false)
 set_tests_properties(house.canary PROPERTIES WILL_FAIL TRUE)
 
+# The command, from outside.
+if(TARGET varve_command)
+    house_check(command bash "${house_dir}/test_command.sh" "$<TARGET_FILE:varve_command>"
+        "$<IF:$<BOOL:${VARVE_JANSSON_FOUND}>,yes,no>")
+endif()
+
 # What was built, only where it is what a user gets.
 if(NOT VARVE_SANITIZE)
     file(GENERATE OUTPUT "${PROJECT_BINARY_DIR}/objects.txt"

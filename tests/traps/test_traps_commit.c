@@ -1,12 +1,11 @@
 /* test_traps_commit.c - the order of a commit's steps, looked at between them: the program compiles its own copy of the
- * conductor, with the yield points on, and links it in the place of the library's.
+ * conductor, with its yield points led here, and links it in the place of the library's.
  *
  * SPDX-License-Identifier: MIT
  */
-#define VARVE_TEST_POINTS
 #include "traps_fixture.h"
 
-#include "txn/commit.c"
+#include "txn/txn_int.h"
 
 enum { KEYS = 3 };
 static const char *const keys[KEYS] = {"a", "b", "k"};
@@ -35,7 +34,7 @@ static void old_reader_sees(const char *key, const char *text) {
     if (text != NULL) assert_true(td_equal(value, td_str(text)));
 }
 
-void vk_yield_point(struct vk_domain *domain, const char *name) {
+static void look(const struct vk_domain *domain, const char *name) {
     if (w.txn == NULL) return;
     uint64_t word = vb_load_acquire(&w.txn->cc.slot->commit), clock = vb_load_acquire(&domain->clock);
     all_locked();
@@ -55,6 +54,10 @@ void vk_yield_point(struct vk_domain *domain, const char *name) {
         old_reader_sees("k", NULL);
     }
 }
+
+#undef VK_YIELD
+#define VK_YIELD(domain, name) look((domain), (name))
+#include "txn/commit.c"
 
 /* Two rows overwritten and one inserted, at every level. */
 static void trap_01_to_03_the_order_of_a_commit(void **state) {

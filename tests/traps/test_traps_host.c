@@ -90,7 +90,7 @@ static void trap_06_without_membarrier(void **state) {
     assert_int_equal(WEXITSTATUS(how), 0);
 }
 
-/* --- trap 11: callbacks may take their time ------------------------------------------------------------------------ */
+/* --- trap 11: callbacks may take their time ----------------------------------------------------------------------- */
 
 #ifdef VARVE_ASSERTS
 static unsigned calls;

@@ -7,7 +7,7 @@
 
 #include "traps_fixture.h"
 
-/* --- trap 4 (and 1, 3, 45): a writer and a reader take turns in two slots ------------------------------------------ */
+/* --- trap 4 (and 1, 3, 45): a writer and a reader take turns in two slots ----------------------------------------- */
 
 enum { KEYS = 10, COMMITS = 4000 };
 
@@ -75,7 +75,7 @@ static void trap_04_slots_used_again_under_a_reader(void **state) {
     tp_close(&tp);
 }
 
-/* --- trap 7: no read section is left open -------------------------------------------------------------------------- */
+/* --- trap 7: no read section is left open ------------------------------------------------------------------------- */
 
 #ifdef VARVE_ASSERTS
 static unsigned sections(int status) {
@@ -112,7 +112,7 @@ static void trap_07_a_section_ends_with_its_call(void **state) {
 }
 #endif
 
-/* --- trap 8: what an idle transaction holds back ------------------------------------------------------------------- */
+/* --- trap 8: what an idle transaction holds back ------------------------------------------------------------------ */
 
 static uint64_t version_bytes(struct tp *tp) {
     varve_stats_info info = {.size = sizeof info};
@@ -147,7 +147,7 @@ static void trap_08_an_idle_snapshot_keeps_one_version(void **state) {
     TD_CHECK(late <= early + (16 << 10), "%u bytes, %u before", (unsigned)late, (unsigned)early);
 }
 
-/* --- trap 23: lost updates without a read of the row --------------------------------------------------------------- */
+/* --- trap 23: lost updates without a read of the row -------------------------------------------------------------- */
 
 enum rival_does { PUTS, DELETES, PUTS_AND_DELETES, DELETES_AND_PUTS, RIVALS };
 

@@ -51,7 +51,7 @@ lx_unused static void lx_commit(struct vcc_txn *t) {
     for (uint32_t i = 0; i < t->sorted_count; i++) {
         struct vk_write *w = t->sorted[i];
         lx_check(vst_lk_writer(vb_load_relaxed(&w->record->lk)) == t->self);
-        lx_check((w->record->lk & (VST_LK_UPGRADE | VST_LK_READERS)) == 0);
+        lx_check((vb_load_relaxed(&w->record->lk) & (VST_LK_UPGRADE | VST_LK_READERS)) == 0);
         struct vst_change change = {.record = w->record, .ghost = w->kind == VK_DELETE, .value = w->value};
         if (vst_tid_cts(vb_load_relaxed(&w->record->tid)) != 0)
             lx_check(vst_image_reserve(t->versions, w->record, &change.image) == VARVE_OK);

@@ -13,6 +13,7 @@
  */
 #include "model/fake_varve.h"
 
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -146,7 +147,7 @@ static void set_defaults(varve_db *db) {
 
 /* The directory of that name, made when it is new; a stub that only tells its error when it is in use. */
 static varve_db *find_directory(const char *path, bool *busy) {
-    char real[512];
+    char real[PATH_MAX];
     mkdir(path, 0700);
     if (realpath(path, real) == NULL)
         snprintf(real, sizeof real, "%s", path);
@@ -328,9 +329,11 @@ const char *varve_db_error(const varve_db *db) {
 
 /* --- transactions ------------------------------------------------------------------------------------------- */
 
-static varve_isolation served(const varve_db *db, varve_isolation asked) {
+static varve_isolation served(const varve_db *db, varve_isolation asked, bool read_only) {
     if (asked == VARVE_ISOLATION_DEFAULT)
         asked = db->isolation;
+    if (read_only)
+        return asked < VARVE_SNAPSHOT ? VARVE_SNAPSHOT : asked;
     if (asked == VARVE_READ_UNCOMMITTED)
         return VARVE_READ_COMMITTED;
     return asked == VARVE_SNAPSHOT && strcmp(db->cc, "mvcc") != 0 ? VARVE_SERIALIZABLE : asked;
@@ -364,7 +367,7 @@ int varve_begin(varve_db *db, const varve_txn_options *options, varve_txn **out)
         return status;
     if (options == NULL)
         options = &none;
-    varve_isolation level = served(db, options->isolation);
+    varve_isolation level = served(db, options->isolation, options->read_only);
     if (out == NULL || options->size != sizeof *options || (unsigned)options->isolation > VARVE_SERIALIZABLE ||
         (options->exact && options->isolation != VARVE_ISOLATION_DEFAULT && level != options->isolation))
         return fake_db_error(db, VARVE_INVALID, "options of begin");
@@ -381,7 +384,7 @@ int varve_begin(varve_db *db, const varve_txn_options *options, varve_txn **out)
             txn = calloc(1, sizeof *txn);
         txn->db = db;
         txn->next = NULL;
-        start(txn, options, served(db, options->isolation));
+        start(txn, options, served(db, options->isolation, options->read_only));
         *out = txn;
     }
     pthread_mutex_unlock(&db->mutex);

@@ -43,14 +43,20 @@ static void janitor(void *arg) {
     }
 }
 
+/* A checkpoint writes the whole image, so it waits until the log is twice as long: what is written for checkpoints
+ * stays below half of what is written anyway. */
+static bool wants_checkpoint(struct varve_db *db) {
+    struct vtl_stats stats;
+    vtl_stats(db->log, &stats);
+    uint64_t least = db->options.checkpoint_bytes;
+    if (least == 0 || vtl_poisoned(db->log)) return false;
+    return stats.live_bytes > least && stats.live_bytes > 2 * vb_load_relaxed(&db->image_bytes);
+}
+
 static void checkpointer(void *arg) {
     struct varve_db *db = arg;
     while (vb_load_acquire(&db->stop) == 0) {
-        struct vtl_stats stats;
-        vtl_stats(db->log, &stats);
-        if (db->options.checkpoint_bytes != 0 && stats.live_bytes > db->options.checkpoint_bytes &&
-            !vtl_poisoned(db->log))
-            (void)vdb_checkpoint(db); /* its text is in db->error; FULL is tried again */
+        if (wants_checkpoint(db)) (void)vdb_checkpoint(db); /* its text is in db->error; FULL is tried again */
         vos_futex_wait(&db->stop, 0, CHECKPOINTER_PACE_NS);
     }
 }

@@ -116,6 +116,7 @@ static int commit_image(struct varve_db *db, const struct vrn_facts *facts, uint
                                 .clock_floor = snap,
                                 .log_file = db->log_tip};
         status = vrn_manifest_edit(db->manifest, &edit, detail);
+        if (status == VARVE_OK) vb_store_relaxed(&db->image_bytes, facts->bytes);
         if (status == VARVE_OK) (void)vrn_manifest_sweep(db->manifest, detail); /* a file left over is swept at open */
     }
     if (dropped != NULL) vb_free(dropped, count * sizeof *dropped);

@@ -48,6 +48,7 @@ struct varve_db {
     uint32_t next_table_id; /* in memory; else the manifest's */
     /* checkpoints, one at a time */
     struct vos_mutex checkpoint_mutex;
+    uint64_t image_bytes;          /* of the last checkpoint's files; relaxed */
     uint64_t checkpoints;          /* written since open; relaxed */
     struct vdb_recovery *recovery; /* NULL unless files were read at open */
     uint64_t vouched;              /* recovery: highest manifest sequence named by a note or a segment */

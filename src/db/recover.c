@@ -128,7 +128,10 @@ static int load_runs(struct varve_db *db, struct vk_detail *detail) {
     memcpy(config.database_id, vrn_manifest_database_id(db->manifest), sizeof config.database_id);
     const struct vrn_facts *runs;
     size_t count = vrn_manifest_runs(db->manifest, &runs);
-    for (size_t i = 0; i < count; i++) VB_TRY(load_run(db, &config, &runs[i], detail));
+    for (size_t i = 0; i < count; i++) {
+        VB_TRY(load_run(db, &config, &runs[i], detail));
+        db->image_bytes += runs[i].bytes;
+    }
     for (unsigned i = 0; i < db->recovery->count; i++) {
         db->recovered_rows += db->recovery->workers[i].rows;
         db->recovery->workers[i].rows = 0;

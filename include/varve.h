@@ -111,7 +111,7 @@ typedef enum varve_status {
 typedef enum varve_isolation {
     VARVE_ISOLATION_DEFAULT = 0, /* the database's option `isolation`: serializable unless set */
     VARVE_READ_UNCOMMITTED = 1,  /* served as read committed */
-    VARVE_READ_COMMITTED = 2,    /* each statement sees one committed state; lost updates are possible */
+    VARVE_READ_COMMITTED = 2,    /* each statement sees one committed state (2pl: each row); lost updates are possible */
     VARVE_REPEATABLE_READ = 3,   /* PL-2.99: every row read, present or absent, is as it was; phantoms are possible */
     VARVE_SNAPSHOT = 4,          /* one committed state, first committer wins; write skew is possible */
     VARVE_SERIALIZABLE = 5       /* as if one after another, in real-time order */
@@ -300,7 +300,7 @@ VARVE_API VARVE_CHECKED int varve_constraint_register(varve_db *db, const char *
 VARVE_API VARVE_CHECKED int varve_begin(varve_db *db, const varve_txn_options *options, varve_txn **txn);
 
 /* Ends the transaction, whatever it returns. OK: committed, and acknowledged as the sync mode says. A retry status: not
- * committed, run it again. CONSTRAINT, FULL, NOMEM, FAILED: not committed. UNKNOWN_OUTCOME: see the status. */
+ * committed, run it again. FULL, IO, NOMEM, TOOBIG, FAILED: not committed. UNKNOWN_OUTCOME: see the status. */
 VARVE_API VARVE_CHECKED int varve_commit(varve_txn *txn);
 VARVE_API void varve_abort(varve_txn *txn);
 

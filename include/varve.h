@@ -111,7 +111,7 @@ typedef enum varve_status {
 typedef enum varve_isolation {
     VARVE_ISOLATION_DEFAULT = 0, /* the database's option `isolation`: serializable unless set */
     VARVE_READ_UNCOMMITTED = 1,  /* served as read committed */
-    VARVE_READ_COMMITTED = 2,    /* each statement sees one committed state (2pl: each row); lost updates are possible */
+    VARVE_READ_COMMITTED = 2,    /* each statement (2pl: each row) sees a committed state; lost updates are possible */
     VARVE_REPEATABLE_READ = 3,   /* PL-2.99: every row read, present or absent, is as it was; phantoms are possible */
     VARVE_SNAPSHOT = 4,          /* one committed state, first committer wins; write skew is possible */
     VARVE_SERIALIZABLE = 5       /* as if one after another, in real-time order */

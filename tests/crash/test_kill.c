@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -133,11 +134,16 @@ static bool next_ack(int from_child, struct ack *ack) {
     return true;
 }
 
+/* Lets the child go on for a while that is not the same twice: it is killed at whatever it is doing then. */
+static void step_aside(unsigned turns) {
+    while (turns-- != 0) sched_yield();
+}
+
 /* What was acknowledged in one life. */
 static struct ack acks[1 << 16];
 static unsigned ack_count;
 
-static void run_and_kill(const char *path, const char *options, unsigned after, unsigned delay_us) {
+static void run_and_kill(const char *path, const char *options, unsigned after, unsigned delay) {
     int from_child, how;
     struct ack ack;
     pid_t pid = start_child(path, options, &from_child);
@@ -146,7 +152,7 @@ static void run_and_kill(const char *path, const char *options, unsigned after, 
     if (!ready) waitpid(pid, &how, 0);
     TD_CHECK(ready && ack.thread == READY, "the child did not start");
     while (ack_count < after && next_ack(from_child, &ack)) acks[ack_count++] = ack;
-    if (delay_us != 0) usleep(delay_us);
+    step_aside(delay);
     kill(pid, SIGKILL);
     while (next_ack(from_child, &ack))
         if (ack_count < sizeof acks / sizeof *acks) acks[ack_count++] = ack;
@@ -158,11 +164,11 @@ static void run_and_kill(const char *path, const char *options, unsigned after, 
 }
 
 /* Kills it while it opens or recovers. */
-static void kill_early(const char *path, const char *options, unsigned delay_us) {
+static void kill_early(const char *path, const char *options, unsigned delay) {
     int from_child, how;
     struct ack ack;
     pid_t pid = start_child(path, options, &from_child);
-    usleep(delay_us);
+    step_aside(delay);
     kill(pid, SIGKILL);
     ack_count = 0;
     while (next_ack(from_child, &ack))

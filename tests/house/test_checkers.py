@@ -33,8 +33,6 @@ CASES = [
     ("check_words", "src/core/a.c", HEAD + "void f(void) { __atomic_thread_fence(5); }\n", False),
     ("check_words", "src/core/a.c", HEAD + "void f(char *p) { strcpy(p, p); }\n", False),
     ("check_words", "tests/unit/core/test_a.c", HEAD + "void f(void) { usleep(10); }\n", False),
-    ("check_words", "docs/a.md", "See /wor" + "k/main for the files.\n", False),
-    ("check_words", "docs/a.md", "Left to a later iss" + "ue.\n", False),
     ("check_headers", "src/core/a.h", "static inline int f(void) { return 0; }\n", True),
     ("check_headers", "src/core/a.h", "struct a { uint32_t b; };\n", False),
     ("check_docs", "README.md", "See [there](docs/README.md).\n", True),

@@ -14,6 +14,7 @@
 #include "model/fake_varve.h"
 
 #include <limits.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -549,8 +550,8 @@ int varve_run(varve_db *db, const varve_txn_options *options, varve_txn_fn fn, v
         }
         if (!varve_retryable(status))
             return status;
-        struct timespec pause = {0, 1000L << (attempt < 10 ? attempt : 10)};
-        nanosleep(&pause, NULL);
+        for (unsigned turns = 1u << (attempt < 10 ? attempt : 10); turns != 0; turns--)
+            sched_yield();
     }
 }
 

@@ -39,6 +39,9 @@ int vct_note_range(struct vcc_txn *t, struct vcc_scan *scan, const struct vcc_st
 void vct_own_insert(struct vcc_txn *t, const struct vst_inserted *inserted);
 /* All reads and ranges hold as of cts. OK, or CONFLICT with detail (READ or PHANTOM). In a read section. */
 int vct_validate(struct vcc_txn *t, uint64_t cts);
+/* The validate and end calls of mvcc and occ: what the level validates; then locks and the stamp are let go. */
+int vct_validate_level(struct vcc_txn *t, uint64_t cts);
+void vct_end(struct vcc_txn *t, bool committed);
 /* Tries to move the stamp to the clock (V5). OK: t->snap moved. CONFLICT with detail: it stays where it was and is
  * still registered... or, when the janitor passed it in between, the transaction cannot go on: *lost is set. In a read
  * section. */

@@ -1,8 +1,8 @@
-/* stamped_read.c - a read at the transaction's stamp, registered where its level wants it validated.
+/* stamped_read.c - the calls of a scheme that reads at a stamp: a read, registered where its level wants it validated;
+ * the validation its level asks for; the end.
  *
  * SPDX-License-Identifier: MIT
  */
-#include "base/bytes.h"
 #include "base/check.h"
 #include "certify/certify.h"
 #include "lockmgr/lockmgr.h"
@@ -67,4 +67,13 @@ int vct_read(struct vcc_txn *t, const struct vcc_access *access, struct vcc_resu
     vcc_observe(t, seen.cts);
     *result = (struct vcc_result){seen.value, seen.cts, seen.present};
     return VARVE_OK;
+}
+
+int vct_validate_level(struct vcc_txn *t, uint64_t cts) {
+    return vct_validates_rows(t) ? vct_validate(t, cts) : VARVE_OK;
+}
+
+void vct_end(struct vcc_txn *t, bool committed) {
+    vlm_release_all(t, committed);
+    vk_snapshot_release(t->slot);
 }

@@ -1,8 +1,8 @@
 /* background.c - the two threads of a database: the janitor and the checkpointer; and poison.
  *
- * Both run with all signals blocked and sleep on db->stop or a bell. The janitor's pace follows what there is to do: a
- * millisecond while rounds free something, up to 32 when they do not. In sync=interval and sync=none it also writes the
- * log.
+ * Both run with all signals blocked and sleep on db->stop. The janitor's pace follows what there is to do: a millisecond
+ * while rounds free something, up to 32 when they do not. Every sync_interval_ms it ticks the log: commits that nobody
+ * waits for are written, and the next segment is made before it is needed.
  *
  * SPDX-License-Identifier: MIT
  */

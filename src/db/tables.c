@@ -71,7 +71,6 @@ int vdb_table_make(struct varve_db *db, uint32_t id, const char *name, struct va
     table->db = db;
     table->id = id;
     snprintf(table->name, sizeof table->name, "%s", name);
-    vst_table_set_user(table->tree, table);
     db->tables[db->table_count++] = table;
     if (db->next_table_id <= id) db->next_table_id = id + 1;
     *out = table;

@@ -62,13 +62,6 @@ static int precommit(struct vcc_txn *t) {
     return vlm_lock_writes(t, t->level == VARVE_SNAPSHOT ? check_locked : NULL, vct_own_insert);
 }
 
-static int validate(struct vcc_txn *t, uint64_t cts) { return vct_validates_rows(t) ? vct_validate(t, cts) : VARVE_OK; }
-
-static void end(struct vcc_txn *t, bool committed) {
-    vlm_release_all(t, committed);
-    vk_snapshot_release(t->slot);
-}
-
 const struct vcc_ops vmv_ops = {
     .name = "mvcc",
     .caps = VCC_CAP_VALIDATES,
@@ -78,6 +71,6 @@ const struct vcc_ops vmv_ops = {
     .range = range,
     .write = write_intent,
     .precommit = precommit,
-    .validate = validate,
-    .end = end,
+    .validate = vct_validate_level,
+    .end = vct_end,
 };

@@ -46,13 +46,6 @@ static int write_intent(struct vcc_txn *t, struct vst_table *table, varve_slice 
 
 static int precommit(struct vcc_txn *t) { return vlm_lock_writes(t, NULL, vct_own_insert); }
 
-static int validate(struct vcc_txn *t, uint64_t cts) { return vct_validates_rows(t) ? vct_validate(t, cts) : VARVE_OK; }
-
-static void end(struct vcc_txn *t, bool committed) {
-    vlm_release_all(t, committed);
-    vk_snapshot_release(t->slot);
-}
-
 const struct vcc_ops vox_ops = {
     .name = "occ",
     .caps = VCC_CAP_VALIDATES,
@@ -62,6 +55,6 @@ const struct vcc_ops vox_ops = {
     .range = range,
     .write = write_intent,
     .precommit = precommit,
-    .validate = validate,
-    .end = end,
+    .validate = vct_validate_level,
+    .end = vct_end,
 };

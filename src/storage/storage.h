@@ -34,8 +34,6 @@ void vst_table_destroy(struct vst_store *store, struct vst_table *table);
 uint32_t vst_table_id(const struct vst_table *table);
 const char *vst_table_name(const struct vst_table *table);
 struct vst_table *vst_table_at(struct vst_store *store, unsigned table_slot);
-void *vst_table_user(const struct vst_table *table);  /* one pointer for the room above */
-void vst_table_set_user(struct vst_table *table, void *user);
 
 /* --- look-up ---------------------------------------------------------------------------------------------------- */
 

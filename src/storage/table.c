@@ -149,5 +149,3 @@ struct vst_table *vst_table_at(struct vst_store *store, unsigned table_slot) {
     return table_slot <= VK_TABLES_MAX ? vb_load_acquire(&store->tables[table_slot]) : NULL;
 }
 
-void *vst_table_user(const struct vst_table *table) { return vb_load_acquire(&table->user); }
-void vst_table_set_user(struct vst_table *table, void *user) { vb_store_release(&table->user, user); }

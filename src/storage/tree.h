@@ -19,7 +19,6 @@ struct vst_table {
     uint16_t leaf_stride, inner_stride; /* the same, rounded up to whole lines */
     unsigned slot;
     uint32_t id;
-    void *user;                         /* atomic */
     struct vst_node *bare;              /* the empty root of a table that is being destroyed */
     char name[];
 };

@@ -341,14 +341,10 @@ static void test_tables(void **state) {
     uint8_t bytes[TF_KEY_MAX];
     tf_open(&tf, 4, 4);
     struct vst_table *a, *b, *c;
-    int here = 0;
     assert_int_equal(vst_table_create(tf.store, 0x80000001u, "a", &a), VARVE_OK);
     assert_int_equal(vst_table_create(tf.store, 2, "b", &b), VARVE_OK);
     assert_string_equal(vst_table_name(a), "a");
     assert_int_equal(vst_table_id(a), 0x80000001u);
-    assert_null(vst_table_user(a));
-    vst_table_set_user(a, &here);
-    assert_ptr_equal(vst_table_user(a), &here);
     assert_ptr_equal(vst_table_at(tf.store, vst_table_slot(a)), a);
     assert_ptr_equal(vst_table_at(tf.store, vst_table_slot(b)), b);
     assert_null(vst_table_at(tf.store, 0));

@@ -10,7 +10,8 @@ set(CMAKE_C_STANDARD_REQUIRED ON)
 set(CMAKE_C_EXTENSIONS OFF)
 
 add_library(varve_flags INTERFACE)
-target_compile_definitions(varve_flags INTERFACE _GNU_SOURCE $<$<BOOL:${VARVE_ASSERTS}>:VARVE_ASSERTS>)
+target_compile_definitions(varve_flags INTERFACE _GNU_SOURCE $<$<BOOL:${VARVE_ASSERTS}>:VARVE_ASSERTS>
+    $<$<BOOL:${VARVE_TEST_POINTS}>:VARVE_TEST_POINTS> $<$<BOOL:${VARVE_PLANTED}>:VARVE_PLANTED>)
 target_compile_options(varve_flags INTERFACE
     -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 -Wundef
     $<$<BOOL:${VARVE_WERROR}>:-Werror> -fno-omit-frame-pointer -g)

@@ -15,6 +15,7 @@ if(VARVE_BUILD_TOOLS)
         set_target_properties(varve_command PROPERTIES OUTPUT_NAME varve)
         target_include_directories(varve_command PRIVATE "${PROJECT_SOURCE_DIR}/tools"
             "${PROJECT_SOURCE_DIR}/tools/varve")
+        target_link_libraries(varve_command PRIVATE varve_suite ${VARVE_PROGRAM_LIBRARY})
         if(VARVE_LIBEDIT_FOUND)
             target_compile_definitions(varve_command PRIVATE VARVE_HAVE_LIBEDIT)
             target_link_libraries(varve_command PRIVATE ${VARVE_LIBEDIT_LIBRARIES})

@@ -1,5 +1,6 @@
 # Tests, found by name. A test is a program of its own; its ctest name is its path, its label the folder under tests/:
 #   tests/unit/<folder>/test_*.c        unit      over the static library, so that internal symbols can be reached
+#   tests/suite/<folder>/test_*.c       suite     one folder of the isolation suite
 #   tests/stress/*.c                    stress
 #   tests/<kind>/test_*.c, test_*.sh    <kind>    api, crash, model, ...
 #   tests/support/*.c, tests/model/*.c  libraries that the others link
@@ -16,7 +17,8 @@ set(varve_test_sources "")
 
 add_library(varve_test_flags INTERFACE)
 target_include_directories(varve_test_flags INTERFACE "${PROJECT_SOURCE_DIR}/include" "${PROJECT_SOURCE_DIR}/src"
-    "${varve_tests_dir}" "${PROJECT_SOURCE_DIR}" ${VARVE_URCU_INCLUDE_DIRS} ${VARVE_CMOCKA_INCLUDE_DIRS})
+    "${varve_tests_dir}" "${PROJECT_SOURCE_DIR}" "${PROJECT_SOURCE_DIR}/suite"
+    ${VARVE_URCU_INCLUDE_DIRS} ${VARVE_CMOCKA_INCLUDE_DIRS})
 target_compile_options(varve_test_flags INTERFACE -UNDEBUG)
 target_link_libraries(varve_test_flags INTERFACE varve_flags Threads::Threads)
 
@@ -61,7 +63,7 @@ function(varve_test_program label name source library)
     endif()
     string(MAKE_C_IDENTIFIER "${name}" target)
     add_executable(${target} "${source}")
-    target_link_libraries(${target} PRIVATE varve_test_flags ${varve_test_libraries} ${library}
+    target_link_libraries(${target} PRIVATE varve_test_flags ${varve_test_libraries} varve_suite ${library}
         ${VARVE_LINK_LIBRARIES} ${VARVE_CMOCKA_LIBRARIES} Threads::Threads m)
     set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/tests/${label}")
     add_test(NAME "${name}" COMMAND ${target})
@@ -82,10 +84,25 @@ foreach(source IN LISTS unit_tests)
 endforeach()
 list(APPEND varve_test_sources ${unit_tests})
 
+file(GLOB suite_tests CONFIGURE_DEPENDS "${varve_tests_dir}/suite/*/test_*.c")
+foreach(source IN LISTS suite_tests)
+    string(REGEX REPLACE ".*/suite/([^/]*)/test_([^/]*)\\.c$" "suite.\\1.\\2" name "${source}")
+    varve_test_program(suite "${name}" "${source}" ${VARVE_PROGRAM_LIBRARY})
+endforeach()
+file(GLOB suite_scripts CONFIGURE_DEPENDS "${varve_tests_dir}/suite/test_*.sh")
+foreach(script IN LISTS suite_scripts)
+    string(REGEX REPLACE ".*/test_([^/]*)\\.sh$" "suite.\\1.sh" name "${script}")
+    add_test(NAME "${name}" COMMAND bash "${script}")
+    varve_test_properties("${name}" suite)
+    set_property(TEST "${name}" APPEND PROPERTY ENVIRONMENT "VARVE_SOURCE=${PROJECT_SOURCE_DIR}"
+        "VARVE_BUILD=${PROJECT_BINARY_DIR}" "VARVE_COMMAND=${PROJECT_BINARY_DIR}/varve")
+endforeach()
+list(APPEND varve_test_sources ${suite_tests} ${suite_scripts})
+
 # The other kinds run over what ships: jemalloc in release, the C library's malloc under a sanitizer.
 file(GLOB kinds CONFIGURE_DEPENDS LIST_DIRECTORIES true RELATIVE "${varve_tests_dir}" "${varve_tests_dir}/*")
 foreach(kind IN LISTS kinds)
-    if(NOT IS_DIRECTORY "${varve_tests_dir}/${kind}" OR kind MATCHES "^(unit|support|house)$")
+    if(NOT IS_DIRECTORY "${varve_tests_dir}/${kind}" OR kind MATCHES "^(unit|suite|support|house)$")
         continue()
     endif()
     if(kind STREQUAL "stress")

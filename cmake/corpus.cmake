@@ -1,0 +1,17 @@
+# Writes the schedule files as C: arrays of bytes, because a string literal has a length limit.
+# SPDX-License-Identifier: MIT
+string(REPLACE "," ";" files "${FILES}")
+set(text "/* corpus.c - the schedule files of suite/schedules, compiled in. Generated.\n * SPDX-License-Identifier: MIT\n */\n")
+string(APPEND text "#include \"schedule/corpus.h\"\n\n")
+set(table "")
+set(count 0)
+foreach(file IN LISTS files)
+    file(READ "${file}" bytes HEX)
+    string(REGEX REPLACE "(..)" "0x\\1," bytes "${bytes}")
+    get_filename_component(name "${file}" NAME)
+    string(APPEND text "static const char file_${count}[] = {${bytes}0};\n")
+    string(APPEND table "    {\"${name}\", file_${count}},\n")
+    math(EXPR count "${count} + 1")
+endforeach()
+string(APPEND text "const struct ss_corpus_file ss_corpus[] = {\n${table}    {0, 0}};\nconst unsigned ss_corpus_count = ${count};\n")
+file(WRITE "${OUT}" "${text}")

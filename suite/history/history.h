@@ -69,6 +69,7 @@ enum hs_outcome { HS_COMMITTED, HS_ABORTED, HS_UNKNOWN /* the client never learn
 enum hs_txn_flags {
     HS_READ_ONLY = 1, /* declared */
     HS_ESCALATED = 2, /* ran under locks */
+    HS_TORN = 4,      /* read committed under short locks: the rows of one statement may come from different states */
 };
 
 /* 56 bytes. Times are of one clock for all sessions: nanoseconds, or steps of a scheduler. */

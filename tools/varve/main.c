@@ -1,5 +1,8 @@
 /* main.c - the `varve` command: which verb, which options.
  *
+ * Verbs over a database share one flat set of options, taken out here. Verbs without one (raw_verbs) get their words
+ * untouched and parse, help included, for themselves.
+ *
  * SPDX-License-Identifier: MIT
  */
 #include <errno.h>
@@ -32,9 +35,21 @@ static const struct verb verbs[] = {
 };
 enum { VERBS = sizeof verbs / sizeof *verbs };
 
+/* Verbs that parse their own options: run gets what follows the verb. */
+struct raw_verb {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *usage;
+};
+static const struct raw_verb raw_verbs[] = {
+    {"check", cmd_check, "varve check FILE [OPTION...]            judge a history (varve check --help)"},
+};
+enum { RAW_VERBS = sizeof raw_verbs / sizeof *raw_verbs };
+
 static int help(FILE *out, int status) {
     fprintf(out, "varve %s - an embeddable transactional ordered key-value engine\n\n", varve_version());
     for (size_t i = 0; i < VERBS; i++) fprintf(out, "  %s\n", verbs[i].usage);
+    for (size_t i = 0; i < RAW_VERBS; i++) fprintf(out, "  %s\n", raw_verbs[i].usage);
     fputs("\n--options TEXT gives the database's options, as varve_open takes them (\"cc=occ,sync=none\").\n"
           "TSV: key, tab, value; \\t \\n \\\\ and \\xHH are escapes. JSON lines: {\"k\":..,\"v\":..}, or k64 and v64.\n"
           "Exit status: 0 done, 1 the answer is no, 2 usage, 3 the database or the machine failed.\n",
@@ -53,11 +68,18 @@ static const struct verb *find_verb(const char *name) {
     return NULL;
 }
 
+static const struct raw_verb *find_raw_verb(const char *name) {
+    for (size_t i = 0; i < RAW_VERBS; i++)
+        if (strcmp(raw_verbs[i].name, name) == 0) return &raw_verbs[i];
+    return NULL;
+}
+
 static int unknown_verb(const char *name) {
-    const char *names[VERBS];
+    const char *names[VERBS + RAW_VERBS];
     for (size_t i = 0; i < VERBS; i++) names[i] = verbs[i].name;
+    for (size_t i = 0; i < RAW_VERBS; i++) names[VERBS + i] = raw_verbs[i].name;
     fprintf(stderr, "varve: no verb '%s'; the nearest is '%s' (varve --help tells more)\n", name,
-            vb_nearest(name, names, VERBS));
+            vb_nearest(name, names, VERBS + RAW_VERBS));
     return EXIT_USAGE;
 }
 
@@ -109,13 +131,16 @@ static bool set_flag(struct cmd_options *o, const char *name) {
     return true;
 }
 
+int cmd_unknown_option(const char *name, const char *const *known, size_t count) {
+    fprintf(stderr, "varve: no option '%s'; the nearest is '%s'\n", name, vb_nearest(name, known, count));
+    return EXIT_USAGE;
+}
+
 static int unknown_option(const char *name) {
     static const char *const known[] = {"--options", "--format", "--prefix", "--low",     "--high",
                                         "--limit",   "--batch",  "--json",   "--reverse", "--keys",
                                         "--quiet",   "--help",   "--version"};
-    fprintf(stderr, "varve: no option '%s'; the nearest is '%s'\n", name,
-            vb_nearest(name, known, sizeof known / sizeof *known));
-    return EXIT_USAGE;
+    return cmd_unknown_option(name, known, sizeof known / sizeof *known);
 }
 
 /* Takes the options out of argv; what is left are the words. "--" ends them. 0 or EXIT_USAGE. */
@@ -142,10 +167,17 @@ static int take_options(struct cmd *cmd, int argc, char **argv) {
     return 0;
 }
 
+static int flushed(int status) {
+    if (fflush(stdout) != 0 || ferror(stdout)) return cmd_fail("standard output", VARVE_IO, strerror(errno));
+    return status;
+}
+
 int main(int argc, char **argv) {
     if (argc < 2) return help(stderr, EXIT_USAGE);
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) return help(stdout, EXIT_DONE);
     if (strcmp(argv[1], "--version") == 0) return printf("varve %s\n", varve_version()) < 0 ? EXIT_FAILED : EXIT_DONE;
+    const struct raw_verb *raw = find_raw_verb(argv[1]);
+    if (raw != NULL) return flushed(raw->run(argc - 2, argv + 2));
     const struct verb *verb = find_verb(argv[1]);
     if (verb == NULL) return unknown_verb(argv[1]);
     struct cmd cmd = {.verb = verb->name, .o = {.batch = 1000}};
@@ -156,7 +188,5 @@ int main(int argc, char **argv) {
         fprintf(stderr, "usage: %s\n", verb->usage);
         return EXIT_USAGE;
     }
-    status = verb->run(&cmd);
-    if (fflush(stdout) != 0 || ferror(stdout)) return cmd_fail("standard output", VARVE_IO, strerror(errno));
-    return status;
+    return flushed(verb->run(&cmd));
 }

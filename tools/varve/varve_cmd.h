@@ -42,6 +42,7 @@ int cmd_dump(struct cmd *cmd);
 int cmd_stat(struct cmd *cmd);
 int cmd_checkpoint(struct cmd *cmd);
 int cmd_constraint(struct cmd *cmd);
+int cmd_check(int argc, char **argv); /* raw: parses its own options */
 
 /* Opens argv[0] as the database (never created unless `create`) and argv[1] as the table where `table`. 0, or the exit
  * status after a message. */
@@ -51,6 +52,8 @@ int cmd_close(struct cmd *cmd, int status);
 int cmd_exit_of(int status);                                  /* varve_status to exit status */
 int cmd_fail(const char *what, int status, const char *text); /* prints "varve: WHAT: TEXT", returns the exit status */
 int cmd_usage(const char *text);                              /* prints, returns EXIT_USAGE */
+/* Names the nearest of the known options, returns EXIT_USAGE. */
+int cmd_unknown_option(const char *name, const char *const *known, size_t count);
 
 /* Escapes of TSV: \t \n \\ and \xHH for bytes that are not printable UTF-8. */
 void cmd_write_escaped(FILE *out, varve_slice bytes);

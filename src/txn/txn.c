@@ -110,6 +110,7 @@ static void start(struct varve_txn *txn, const varve_txn_options *o) {
     txn->error = o->error;
     txn->doomed = VARVE_OK;
     txn->last_cts = 0;
+    txn->tell_cts = NULL;
     txn->last_record = NULL;
     txn->bytes = 0;
     txn->witness = (struct vtx_witness){0, 0};
@@ -216,6 +217,7 @@ void vtx_finish(struct varve_txn *txn, bool committed, enum varve_reason reason)
     vk_unpin(slot);
     count_end(txn, committed, reason);
     txn->last_cts = cc->cts;
+    if (txn->tell_cts != NULL) *txn->tell_cts = cc->cts;
     vct_reset(cc);
     vk_wset_reset(&cc->wset);
     vb_arena_reset(&cc->arena);
@@ -270,4 +272,5 @@ struct vtx_witness vtx_last_read(const struct varve_txn *txn) {
     return txn->witness;
 }
 uint64_t vtx_commit_cts(const struct varve_txn *txn) { return txn->last_cts; }
+void vtx_tell_cts(struct varve_txn *txn, uint64_t *cts) { txn->tell_cts = cts; }
 uint64_t vtx_snapshot(const struct varve_txn *txn) { return txn->cc.snap; }

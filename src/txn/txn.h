@@ -113,6 +113,8 @@ struct vtx_witness {
 };
 struct vtx_witness vtx_last_read(const struct varve_txn *txn);
 uint64_t vtx_commit_cts(const struct varve_txn *txn); /* after commit, until the handle is reused; 0: none */
+/* The same for a recorder beside which other threads take handles: *cts is stored before the handle is given back. */
+void vtx_tell_cts(struct varve_txn *txn, uint64_t *cts);
 uint64_t vtx_snapshot(const struct varve_txn *txn);
 
 #endif

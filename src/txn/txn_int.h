@@ -40,6 +40,7 @@ struct varve_txn {
     struct vst_record *last_record;     /* NULL: none; pinned, perhaps FROZEN */
     struct vtx_witness witness;
     uint64_t last_cts;
+    uint64_t *tell_cts; /* where the end of this transaction stores last_cts, or NULL */
     struct vtx_counters counters; /* this handle's share; written by its owner */
 };
 

@@ -33,7 +33,7 @@ struct rs_result {
     double seconds;
     uint64_t committed, aborted;
     uint64_t escalations, switches, checkpoints, lock_waits, extensions;
-    char failure[240]; /* of a call that failed with what is no answer and no retry */
+    char failure[360]; /* of a call that failed with what is no answer and no retry */
 };
 /* OK with a finished history (empty when unrecorded); else result->failure says what went wrong. */
 int rs_run(const struct rs_options *options, struct hs_history *history, struct rs_result *result);

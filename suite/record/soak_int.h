@@ -27,7 +27,7 @@ struct rs_session {
     uint64_t done;      /* relaxed; read by the one who shows progress */
     uint64_t committed, aborted;
     int failure;        /* a status that ends the run */
-    char text[200];
+    char text[320];
 } __attribute__((aligned(128)));
 
 /* What all sessions read. */

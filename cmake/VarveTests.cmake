@@ -6,6 +6,9 @@
 #   tests/support/*.c, tests/model/*.c  libraries that the others link
 #   tests/model/fake_*.c                another engine behind varve.h, to try the tests themselves: varve_test_fake
 #   tests/house/                        house     checks of the tree itself; see there
+#   tests/explore/test_*.c              explore   only with VARVE_TEST_POINTS: they switch inside operations
+#   tests/mutants/test_*.c              mutants   only with VARVE_TEST_POINTS and VARVE_PLANTED; choose.c is in every
+#                                                 program of such a build and reads VARVE_PLANTED of the environment
 # One target tests_<label> builds what a label needs. VARVE_TEST_BUDGET (default 1) multiplies what random suites do.
 # SPDX-License-Identifier: MIT
 set(varve_tests_dir "${PROJECT_SOURCE_DIR}/tests")
@@ -42,6 +45,10 @@ if(fake_sources)
     list(APPEND varve_test_sources ${fake_sources})
 endif()
 
+# With planted bugs: the object that chooses one.
+set(varve_choose "${varve_tests_dir}/mutants/choose.c")
+list(APPEND varve_test_sources "${varve_choose}")
+
 # varve_test_properties(NAME LABEL): what every test has in common
 function(varve_test_properties name label)
     set_tests_properties("${name}" PROPERTIES LABELS "${label}" ENVIRONMENT "${varve_test_environment}"
@@ -63,6 +70,9 @@ function(varve_test_program label name source library)
     endif()
     string(MAKE_C_IDENTIFIER "${name}" target)
     add_executable(${target} "${source}")
+    if(VARVE_PLANTED)
+        target_sources(${target} PRIVATE "${varve_choose}")
+    endif()
     target_link_libraries(${target} PRIVATE varve_test_flags ${varve_test_libraries} varve_suite ${library}
         ${VARVE_LINK_LIBRARIES} ${VARVE_CMOCKA_LIBRARIES} Threads::Threads m)
     set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/tests/${label}")
@@ -111,6 +121,10 @@ foreach(kind IN LISTS kinds)
         file(GLOB sources CONFIGURE_DEPENDS "${varve_tests_dir}/${kind}/test_*.c")
     endif()
     list(APPEND varve_test_sources ${sources})
+    if((kind STREQUAL "explore" AND NOT VARVE_TEST_POINTS) OR
+       (kind STREQUAL "mutants" AND NOT (VARVE_TEST_POINTS AND VARVE_PLANTED)))
+        continue()
+    endif()
     foreach(source IN LISTS sources)
         string(REGEX REPLACE ".*/(test_)?([^/]*)\\.c$" "${kind}.\\2" name "${source}")
         varve_test_program(${kind} "${name}" "${source}" ${VARVE_PROGRAM_LIBRARY})

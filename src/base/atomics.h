@@ -12,6 +12,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/test_hooks.h"
+
 #if defined(__SANITIZE_THREAD__)
 #define VB_TSAN 1
 #elif defined(__has_feature)
@@ -57,6 +59,9 @@ static inline void vb_fence_seq_cst(void) { __atomic_thread_fence(__ATOMIC_SEQ_C
 static inline void vb_compiler_barrier(void) { __asm__ volatile("" ::: "memory"); }
 
 static inline void vb_cpu_relax(void) {
+#ifdef VARVE_TEST_POINTS
+    if (vb_test_hooks.relax != 0 && vb_test_hooks.relax()) return;
+#endif
 #if defined(__x86_64__) || defined(__i386__)
     __builtin_ia32_pause();
 #elif defined(__aarch64__)

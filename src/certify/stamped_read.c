@@ -56,6 +56,7 @@ int vct_read(struct vcc_txn *t, const struct vcc_access *access, struct vcc_resu
         return VCC_WAIT;
     }
     if (status != VARVE_OK) return vk_fail(&t->detail, status, VARVE_REASON_RESOURCE, "out of memory for a value");
+    VK_YIELD(t->domain, read_copied);
     if (vct_validates_rows(t)) {
         bool existence = access->hint == VCC_EXISTENCE;
         bool same_presence = ((seen.tid & VST_GHOST) == 0) == seen.present;

@@ -45,6 +45,7 @@ static int rows_hold(struct vcc_txn *t, uint64_t as_of) {
     for (uint32_t i = 0; i < reads->entry_count; i++) {
         const struct vcc_read_entry *entry = &reads->entries[i];
         if (i + 4 < reads->entry_count) __builtin_prefetch(reads->entries[i + 4].record);
+        VK_YIELD(t->domain, validate_row);
         if (vb_unlikely(!row_holds(t, entry, as_of)))
             return vcc_refuse(t, VARVE_CONFLICT, VARVE_REASON_READ, table_of(t, entry->record),
                               vst_record_key(entry->record), "it has changed since it was read");
@@ -64,6 +65,7 @@ static int rescan(struct vcc_txn *t, const struct vcc_range_entry *range, uint64
     varve_slice from = range->low;
     bool strict = range->low_strict;
     for (;;) {
+        VK_YIELD(t->domain, validate_leaf);
         struct vst_portion portion;
         if (vst_portion_read(range->table, from, strict, VST_FORWARD, &t->arena, &portion) != VARVE_OK)
             return vk_fail(&t->detail, VARVE_NOMEM, VARVE_REASON_RESOURCE, "out of memory in validation");
@@ -84,6 +86,7 @@ static int ranges_hold(struct vcc_txn *t, uint64_t as_of) {
     struct vcc_reads *reads = &t->reads;
     for (uint32_t i = 0; i < reads->node_count; i++) {
         const struct vcc_node_entry *node = &reads->nodes[i];
+        VK_YIELD(t->domain, validate_range);
         if (!vst_phantom_same(node->leaf, node->phantom)) reads->ranges[node->range].large = true;
     }
     for (uint32_t i = 0; i < reads->range_count; i++)
@@ -108,7 +111,9 @@ int vct_extend(struct vcc_txn *t, bool *lost) {
     if (!within_budget(t))
         return vk_fail(&t->detail, VARVE_CONFLICT, VARVE_REASON_STALE, "the snapshot was moved forward too often");
     uint64_t s = vb_load_acquire(&t->domain->clock);
+    VK_YIELD(t->domain, extend_clock);
     VB_TRY(vct_validate(t, s));
+    VK_YIELD(t->domain, extend_checked);
     while (vb_unlikely(!vk_snapshot_move(t->domain, t->slot, s))) {
         s = vk_snapshot_register(t->domain, t->slot); /* the old stamp is given up: only success will do now */
         *lost = true;
@@ -117,6 +122,7 @@ int vct_extend(struct vcc_txn *t, bool *lost) {
     }
     t->snap = s;
     t->snap_moves++;
+    VK_YIELD(t->domain, extend_moved);
     vb_add_relaxed(t->shared->extensions, 1);
     return VARVE_OK;
 }

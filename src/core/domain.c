@@ -129,6 +129,7 @@ static void capture_snapshots(const struct vk_domain *domain, const struct vk_ca
     for (unsigned id = 1; id <= domain->slot_count; id++) {
         uint64_t snap = vb_load_acquire(&domain->slots[id].snap); /* pairs with vk_snapshot_release */
         if (snap == VK_NO_SNAP) continue;
+        VK_YIELD(domain, gc_slot);
         if (snap < last->gc_floor && !captured(last, snap)) continue;
         next->snaps[count++] = snap;
     }
@@ -154,16 +155,20 @@ int vk_janitor_round(struct vk_domain *domain) {
     vb_arena_unpoison(next, capture_bytes(domain));
     vb_store_relaxed(&domain->janitor_asked, 0);
     uint64_t gc_floor = vb_load_acquire(&domain->clock);
+    VK_YIELD(domain, gc_clock);
     vb_store_release(&domain->gc_floor, gc_floor);
+    VK_YIELD(domain, gc_floor);
     vos_membarrier(); /* pairs with the light barriers of vk_snapshot_register, vk_snapshot_move and vk_pin */
     capture_snapshots(domain, last, gc_floor, next);
     VB_ASSERT(next->min_snap >= last->min_snap); /* C4 */
     vos_rcu_publish(&domain->capture, next);
+    VK_YIELD(domain, gc_captured);
     vb_store_release(&domain->min_snap, next->min_snap);
     uint64_t epoch = vb_load_relaxed(&domain->epoch) + 1;
     uint64_t min_pin = lowest_pin(domain, epoch);
     vb_store_release(&domain->epoch, epoch);
     vb_store_release(&domain->min_pin, min_pin);
+    VK_YIELD(domain, gc_epoch);
     vos_rcu_synchronize();
     vb_arena_poison(last, capture_bytes(domain));
     return VARVE_OK;

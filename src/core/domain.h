@@ -94,8 +94,10 @@ void vk_domain_close(struct vk_domain *domain);
 static inline uint64_t vk_snapshot_register(struct vk_domain *domain, struct vk_slot *slot) {
     for (;;) {
         uint64_t s = vb_load_acquire(&domain->clock);
+        VK_YIELD(domain, snapshot_loaded);
         vb_store_relaxed(&slot->snap, s);
         vos_light_barrier(); /* pairs with the janitor's membarrier */
+        VK_YIELD(domain, snapshot_stored);
         if (vb_likely(vb_load_acquire(&domain->gc_floor) <= s)) return s;
     }
 }

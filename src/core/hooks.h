@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/points.h"
+
 enum vk_wait_kind {
     VK_WAIT_LOCK,    /* a record's lock word */
     VK_WAIT_GAP,     /* a record's gap word */
@@ -37,16 +39,26 @@ struct vk_hooks {
     /* Replaces the monotonic clock for lock and begin timeouts, in nanoseconds. NULL: the os's. */
     uint64_t (*now_ns)(void *arg);
 #ifdef VARVE_TEST_POINTS
+    /* At a place of VK_POINTS: another transaction may go on here. Also in read sections and with latches held. */
     void (*yield)(void *arg, const char *point);
+    /* At a place of VK_FAULTS. True: what is about to be done fails the way the world makes it fail. */
+    bool (*fault)(void *arg, const char *point);
 #endif
 };
 
-/* Yield points inside operations, for schedule exploration. */
+/* Places inside operations, by their names in points.h without the prefix. In every other build they are nothing:
+ * the first has no effect and the second is false. */
 #ifdef VARVE_TEST_POINTS
-#define VK_YIELD(domain, name) \
-    ((domain)->hooks.yield != NULL ? (domain)->hooks.yield((domain)->hooks.arg, (name)) : (void)0)
+#define VK_YIELD(domain, point)                                                                           \
+    ((domain)->hooks.yield != NULL                                                                        \
+         ? (domain)->hooks.yield((domain)->hooks.arg, vk_point_names[VK_POINT_##point])                   \
+         : (void)0)
+#define VK_FAULT(domain, point)                                                                           \
+    ((domain)->hooks.fault != NULL &&                                                                     \
+     (domain)->hooks.fault((domain)->hooks.arg, vk_fault_names[VK_FAULT_##point]))
 #else
-#define VK_YIELD(domain, name) ((void)0)
+#define VK_YIELD(domain, point) ((void)(domain))
+#define VK_FAULT(domain, point) ((void)(domain), false)
 #endif
 
 #endif

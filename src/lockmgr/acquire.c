@@ -17,7 +17,9 @@
 enum { FIRST_CAPACITY = 16 };
 
 void vlm_become_holder(struct vcc_txn *t) {
-    if (vb_load_relaxed(&t->slot->lock_holder) == 0) vb_store_release(&t->slot->lock_holder, 1);
+    if (vb_load_relaxed(&t->slot->lock_holder) != 0) return;
+    vb_store_release(&t->slot->lock_holder, 1);
+    VK_YIELD(t->domain, lock_holder);
 }
 
 int vlm_check_wound(struct vcc_txn *t) {
@@ -132,6 +134,7 @@ void vlm_release_all(struct vcc_txn *t, bool committed) {
     for (uint32_t i = t->locks.count; i-- != 0;) {
         const struct vcc_lock *lock = &t->locks.held[i];
         vlm_drop(t->domain, vlm_word(lock->record, lock->modes), me);
+        VK_YIELD(t->domain, end_unlocked);
     }
     t->locks.count = 0;
     if (vb_load_relaxed(&t->slot->lock_holder) == 0) return;

@@ -87,6 +87,7 @@ unsigned vlm_find_cycle(struct vk_domain *domain, unsigned self, uint64_t *gen) 
     memset(path.visited, 0, sizeof(path.visited));
     push(&path, self);
     while (path.depth != 0) {
+        VK_YIELD(domain, lock_search);
         unsigned to = next_edge(&path);
         if (to == self) return youngest(&path, gen);
         if (to == 0)

@@ -113,6 +113,7 @@ void vlm_wound(struct vk_domain *domain, unsigned victim, uint64_t gen) {
     while (wound < wanted)
         if (vb_cas(word, &wound, wanted)) break;
     vb_fence_seq_cst(); /* invariant 4 */
+    VK_YIELD(domain, lock_wound);
     vk_wake(domain, victim);
 }
 
@@ -183,7 +184,7 @@ static int doze(struct wait *w) {
     uint64_t until = w->deadline_ns;
     if (searches && (until == 0 || w->search_ns < until)) until = w->search_ns;
     vb_add_relaxed(t->shared->lock_waits, 1);
-    VK_YIELD(t->domain, "lock.sleep");
+    VK_YIELD(t->domain, lock_sleep);
     bool woken = vk_sleep(t->domain, t->slot, &info, until);
     if (woken && !searches) return VARVE_OK;
     uint64_t now = vk_now_ns(t->domain);
@@ -201,7 +202,7 @@ static int park(struct wait *w) {
     vb_store_release(&slot->waiting_on, (uint64_t)(uintptr_t)w->word);
     uint64_t v = vb_load_acquire(w->word);
     if (!blocked(w->t, w->ask, v, w->claimed)) return VARVE_OK;
-    VK_YIELD(w->t->domain, "lock.mark");
+    VK_YIELD(w->t->domain, lock_mark);
     uint64_t marked = v | VST_LK_WAITERS;
     bool claims = (w->ask->mode & (VLM_S | VLM_U | VLM_X)) != 0 &&
                   (w->ask->flags & (VLM_INSTANT | VLM_ORDINARY)) == 0 && (v & VST_LK_CLAIM) == 0;
@@ -209,7 +210,7 @@ static int park(struct wait *w) {
     if (!vb_cas(w->word, &v, marked)) return VARVE_OK;
     w->claimed |= claims;
     vb_fence_seq_cst(); /* invariant 4, and the releaser's look at waiting_on */
-    VK_YIELD(w->t->domain, "lock.judge");
+    VK_YIELD(w->t->domain, lock_judge);
     int status = judge(w, marked);
     if (status == VCC_RETRY) return VARVE_OK;
     if (status == VARVE_OK) status = vlm_check_wound(w->t);
@@ -243,7 +244,7 @@ int vlm_try(struct vcc_txn *t, const struct vlm_ask *ask, bool claimed) {
         if (claimed) next &= ~(VST_LK_CLAIM | VST_LK_WAITERS);
     } while (!vb_cas(word, &v, next));
     if (claimed && (v & VST_LK_WAITERS) != 0) vlm_wake_word(t->domain, word);
-    VK_YIELD(t->domain, "lock.granted");
+    VK_YIELD(t->domain, lock_granted);
     if (vb_unlikely((vb_load_acquire(&ask->record->tid) & VST_FROZEN) != 0)) {
         if (!vlm_has_any(v, me)) vlm_drop(t->domain, word, me);
         return VCC_RETRY;

@@ -60,6 +60,7 @@ void vlm_drop(struct vk_domain *domain, uint64_t *word, struct vlm_me me) {
     do {
         if (!vlm_has_any(v, me)) return;
     } while (!vb_cas(word, &v, vlm_dropped(v, me)));
+    VK_YIELD(domain, lock_release);
     if (vb_unlikely((v & VST_LK_WAITERS) != 0)) vlm_wake_word(domain, word);
 }
 

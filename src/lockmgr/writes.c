@@ -72,6 +72,7 @@ static int link_ghost(struct vcc_txn *t, const struct plan *plan, struct vk_writ
     struct vst_inserted inserted;
     int status =
         vst_insert_ghost(write->table, t->heap, write->key, room < 8 ? 8 : room, t->self, vlm_me(t).bit, &inserted);
+    VK_YIELD(t->domain, precommit_linked);
     switch (status) {
     case VARVE_OK:
         write->record = inserted.record;
@@ -96,6 +97,7 @@ static int find_record(struct vcc_txn *t, const struct plan *plan, struct vk_wri
     else
         status = link_ghost(t, plan, write, obstacle);
     vos_rcu_exit();
+    VK_YIELD(t->domain, precommit_found);
     return status;
 }
 
@@ -140,6 +142,7 @@ static int lock_all(struct vcc_txn *t, struct plan *plan) {
         if (i + 2 < t->sorted_count) __builtin_prefetch(t->sorted[i + 2]->record, 1);
         int status = lock_one(t, plan, t->sorted[i]);
         if (status != VARVE_OK) return status;
+        VK_YIELD(t->domain, precommit_locked);
     }
     return VARVE_OK;
 }
@@ -149,11 +152,13 @@ static void release_one(struct vcc_txn *t, struct vk_write *write, bool committe
     struct vlm_me me = vlm_me(t);
     if (write->new_ghost) {
         if (!committed) vst_remove_ghost(write->table, t->heap, record, me.bit); /* invariant 3 */
+        VK_YIELD(t->domain, end_unlinked);
         vlm_drop(t->domain, &record->gap, me); /* what it inherited from its successor */
         if (!committed) write->record = NULL;
     }
     if (!write->held) vlm_drop(t->domain, &record->lk, me);
     write->locked = write->new_ghost = false;
+    VK_YIELD(t->domain, end_unlocked);
 }
 
 void vlm_release_writes(struct vcc_txn *t, bool committed) {
@@ -169,11 +174,13 @@ int vlm_lock_writes(struct vcc_txn *t, vlm_check_fn check, vlm_inserted_fn on_in
     struct plan plan = {.check = check, .on_insert = on_insert};
     plan.ordinary = vb_load_relaxed(&t->slot->lock_holder) == 0;
     VB_TRY(sort_writes(t));
+    VK_YIELD(t->domain, precommit_sorted);
     for (;;) {
         int status = vlm_check_wound(t);
         if (status == VARVE_OK) status = lock_all(t, &plan);
         if (status == VARVE_OK) return VARVE_OK;
         vlm_release_writes(t, false);
+        VK_YIELD(t->domain, precommit_released);
         if (status == VLM_BARRED) status = vlm_take(t, &plan.barrier);
         if (status == VARVE_OK) continue;
         t->sorted_count = 0;

@@ -64,11 +64,18 @@ void vos_thread_join(struct vos_thread *thread) {
 }
 
 void vos_thread_yield(void) {
+#ifdef VARVE_TEST_POINTS
+    if (vb_test_hooks.relax != NULL && vb_test_hooks.relax()) return;
+#endif
     sched_yield();
 }
 
 bool vos_futex_wait(const uint32_t *word, uint32_t expected, uint64_t timeout_ns) {
     vos_assert_may_wait();
+#ifdef VARVE_TEST_POINTS
+    bool woken;
+    if (vb_test_hooks.futex_wait != NULL && vb_test_hooks.futex_wait(word, expected, timeout_ns, &woken)) return woken;
+#endif
     struct timespec limit = {(time_t)(timeout_ns / 1000000000u), (long)(timeout_ns % 1000000000u)};
     long result = syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, timeout_ns != 0 ? &limit : NULL, NULL, 0);
     return result == 0 || errno != ETIMEDOUT;

@@ -18,6 +18,9 @@ _Thread_local unsigned vos_rcu_depth;
 
 void vos_rcu_synchronize(void) {
     vos_assert_may_wait();
+#ifdef VARVE_TEST_POINTS
+    if (vb_test_hooks.synchronize != NULL && vb_test_hooks.synchronize()) return;
+#endif
     urcu_bp_synchronize_rcu();
 #if VB_TSAN
     __tsan_acquire(&vos_rcu_tag);

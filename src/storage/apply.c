@@ -46,7 +46,7 @@ static void install_bare(struct vst_table *table, struct vb_heap *heap, const st
     struct vst_record *record = change->record;
     uint64_t old = vb_load_relaxed(&record->tid);
     void *blob = (old & VST_BLOB) != 0 ? (void *)(uintptr_t)vb_load_relaxed(vst_value_words(record)) : NULL;
-    vst_value_write(record, change, cts);
+    vst_value_write(store->domain, record, change, cts);
     int64_t delta = (int64_t)((old & VST_GHOST) != 0) - (int64_t)change->ghost;
     if (delta != 0) vst_count_live(store, heap, delta);
     if (blob != NULL) vst_retire(store, blob);

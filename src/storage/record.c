@@ -131,8 +131,13 @@ int vst_read_at(struct vk_domain *domain, const struct vst_record *record, uint6
             vb_cpu_relax();
             continue;
         }
+        VK_YIELD(domain, read_judged);
         uint64_t tid = vb_load_acquire(&record->tid);
-        if (vb_unlikely((tid & VST_BUSY) != 0 || vst_tid_cts(tid) > s)) return read_older(record, tid, s, arena, seen);
+        if (vb_unlikely((tid & VST_BUSY) != 0 || vst_tid_cts(tid) > s)) {
+            VK_YIELD(domain, read_older);
+            return read_older(record, tid, s, arena, seen);
+        }
+        VK_YIELD(domain, read_picked);
         int status = read_own(record, tid, arena, seen);
         if (vb_likely(status != AGAIN)) return status;
     }
@@ -182,6 +187,7 @@ bool vst_holds(struct vk_domain *domain, const struct vst_record *record, uint64
         if (spins >= limit) return false;
         vb_cpu_relax();
     }
+    VK_YIELD(domain, validate_judged);
     uint64_t now = vb_load_acquire(&record->tid), version;
     if (vb_unlikely((now & VST_FROZEN) != 0)) return false;
     if (!version_as_of(domain, record, now, as_of, &version)) return false;

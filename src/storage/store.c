@@ -149,6 +149,7 @@ static bool purgeable(uint64_t tid, uint64_t min_snap) {
 static bool unlink_ghost(struct vst_table *table, struct vst_record *record, uint64_t min_snap) {
     struct vst_store *store = vst_table_store(table);
     if (!vst_writer_try(record, PURGER)) return false;
+    VK_YIELD(store->domain, gc_ghost);
     uint64_t tid = vb_load_acquire(&record->tid);
     bool gone = purgeable(tid, min_snap) && (tid & VST_FROZEN) == 0 && vst_tree_unlink(table, record);
     vst_writer_drop(store->domain, record);
@@ -226,6 +227,7 @@ bool vst_collect(struct vst_store *store) {
     struct vb_heap *heap = store->domain->janitor_heap;
     uint64_t min_snap = vb_load_relaxed(&store->domain->min_snap), recycled = 0;
     uint64_t done = collect_retired(store, heap) + collect_limbo(store, heap);
+    VK_YIELD(store->domain, gc_recycle);
     vos_mutex_lock(&store->mutex);
     for (struct vst_versions *v = store->versions; v != NULL; v = v->next)
         recycled += vst_versions_collect(v, min_snap, heap);

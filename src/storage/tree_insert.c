@@ -36,6 +36,7 @@ static int link_ghost(const struct vst_table *table, struct vst_node *leaf, cons
         inserted->record = next;
         return VARVE_BUSY;
     }
+    VK_YIELD(table->store->domain, precommit_latched);
     ghost->gap = gap & own;
     vst_leaf_put(leaf, place->pos, ghost);
     uint32_t phantom = vst_word_phantom(vb_load_relaxed(&leaf->word));

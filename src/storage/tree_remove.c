@@ -121,6 +121,7 @@ static void remove_all(struct removal *r) {
     void *separator = vst_slot_load(&vst_seps(top, top->stride)[sep]);
     vst_inner_take(top, sep, r->child);
     vst_retire(store, separator);
+    VK_YIELD(store->domain, merge_taken);
     for (unsigned i = r->top + 1; i < r->depth; i++) {
         struct vst_node *edge = r->edge[i].node, *gone = r->path[i].node;
         vst_retire(store, vb_seq_load(&edge->fences));
@@ -142,6 +143,7 @@ static enum outcome remove_leaf_once(struct vst_table *table, struct vb_heap *he
     if (outcome != DONE) return outcome;
     bool latched;
     if (!latch_all(&r, &latched)) return AGAIN;
+    VK_YIELD(table->store->domain, merge_latched);
     if (!make_fences(&r, heap)) {
         unlatch_all(&r);
         return NOTHING;
@@ -195,6 +197,7 @@ static bool unlink_record(struct vst_table *table, struct vst_record *record, ui
             vst_node_leave_same(leaf.node);
         return false;
     }
+    VK_YIELD(table->store->domain, gc_unlink);
     vb_or_acq_rel(&record->tid, (uint64_t)VST_FROZEN);
     vst_leaf_take(leaf.node, place.pos);
     *emptied = place.count == 1;

@@ -125,7 +125,9 @@ static int split_node(struct vst_table *table, struct vb_heap *heap, const struc
     bool made = latched && prepare(&s, heap, key);
     struct vst_fences *old = vb_seq_load(&node->node->fences);
     if (made) {
+        VK_YIELD(table->store->domain, split_latched);
         divide(&s);
+        VK_YIELD(table->store->domain, split_divided);
         attach(&s);
         vst_node_leave(node->node, 0, 0);
         if (parent != NULL) vst_node_leave(parent->node, 0, 0);

@@ -45,6 +45,7 @@ static void prune(struct vst_versions *versions, struct vst_record *record, cons
     uint64_t over = newest;
     struct vst_image *above = NULL, *image = record->head;
     while (image != NULL && over > capture->min_snap) {
+        VK_YIELD(versions->store->domain, gc_prune);
         struct vst_image *older = vst_image_prev(image);
         uint64_t before = vst_tid_cts(image->before);
         if (over > capture->gc_floor || captured_inside(capture, before, over)) {
@@ -113,7 +114,8 @@ static void store_words(uint64_t *to, varve_slice value) {
     }
 }
 
-void vst_value_write(struct vst_record *record, const struct vst_change *change, uint64_t cts) {
+void vst_value_write(struct vk_domain *domain, struct vst_record *record, const struct vst_change *change,
+                     uint64_t cts) {
     uint64_t tid = vb_load_relaxed(&record->tid), len = vb_load_relaxed(&record->len);
     const struct vst_blob *blob = change->blob;
     size_t size = change->ghost ? 0 : blob != NULL ? blob->size : change->value.size;
@@ -123,11 +125,13 @@ void vst_value_write(struct vst_record *record, const struct vst_change *change,
 
     vb_store_release(&record->tid, tid | VST_BUSY); /* after the head: whoever sees BUSY finds the image */
     vb_fence_release();
+    VK_YIELD(domain, install_busy);
     vb_seq_store(&record->len, vst_len_with_value(len, (uint32_t)size));
     if (blob != NULL)
         vb_seq_store(vst_value_words(record), (uint64_t)(uintptr_t)blob);
     else if (!change->ghost)
         store_words(vst_value_words(record), change->value);
+    VK_YIELD(domain, install_value);
     vb_store_release(&record->tid, cts << 8 | flags);
 }
 
@@ -138,7 +142,8 @@ void vst_install(struct vst_versions *versions, const struct vst_change *change,
     VB_ASSERT(change->blob == NULL || !change->ghost);
     bool keep = vst_tid_cts(old) != 0;
     if (keep) push_image(versions, record, change->image);
-    vst_value_write(record, change, cts);
+    VK_YIELD(versions->store->domain, install_image);
+    vst_value_write(versions->store->domain, record, change, cts);
     if (change->image != NULL) vst_image_used(versions, change->image, keep ? cts : 0);
 
     int64_t delta = (int64_t)((old & VST_GHOST) != 0) - (int64_t)change->ghost;

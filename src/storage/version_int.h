@@ -141,7 +141,7 @@ void vst_gc_limbo(struct vst_versions *versions, struct vst_image *image);
 
 /* Writes the new value and the new tid. The writer field is held; the old version has been kept, or nobody can want
  * it. */
-void vst_value_write(struct vst_record *record, const struct vst_change *change, uint64_t cts);
+void vst_value_write(struct vk_domain *domain, struct vst_record *record, const struct vst_change *change, uint64_t cts);
 
 /* The newest image of the chain with before <= s, or NULL. `s` is at or above a stamp registered by the caller. */
 struct vst_image *vst_image_at(const struct vst_record *record, uint64_t s);

@@ -29,6 +29,7 @@ static int note_absence(struct varve_txn *txn, struct vst_table *tree, varve_sli
     struct vcc_scan scan = {.table = tree, .direction = VST_FORWARD, .from = key, .point = true};
     struct vcc_step step = {.to = key, .to_inclusive = true};
     struct vst_portion portion; /* of which only the leaf and its counter mean anything for a point */
+    VK_YIELD(cc->domain, read_absent);
     portion.leaf = found->leaf;
     portion.phantom = found->phantom;
     if ((cc->ops->caps & VCC_CAP_GAPS) != 0)
@@ -54,6 +55,7 @@ static void find(struct varve_txn *txn, struct vst_table *tree, varve_slice key,
 static int look(struct varve_txn *txn, struct vcc_access *access, struct vcc_result *result) {
     vos_rcu_enter();
     find(txn, access->table, access->key, &access->found);
+    VK_YIELD(txn->cc.domain, read_found);
     int status;
     if (access->found.record != NULL) {
         status = vcc_read(&txn->cc, access, result);
@@ -207,8 +209,10 @@ static int write_row(struct varve_txn *txn, struct varve_table *table, varve_sli
                                                          [VTX_DELETE] = VK_MUST_BE_PRESENT};
     VB_TRY(check_write(txn, table, key, value, mode));
     if (mode != VTX_PUT) VB_TRY(settle_presence(txn, table, key, mode));
+    VK_YIELD(txn->cc.domain, write_settled);
     struct vst_record *record;
     VB_TRY(intend(txn, table, key, &record));
+    VK_YIELD(txn->cc.domain, write_checked);
     struct vk_write write = {.table = table->tree,
                              .key = key,
                              .value = mode == VTX_DELETE ? VARVE_SLICE(NULL, 0) : value,
@@ -219,6 +223,7 @@ static int write_row(struct varve_txn *txn, struct varve_table *table, varve_sli
     struct vk_write *added;
     if (vk_wset_add(&txn->cc.wset, &write, &added) == VARVE_OK) {
         txn->bytes += key.size + write.value.size;
+        VK_YIELD(txn->cc.domain, write_staged);
         return VARVE_OK;
     }
     return vk_fail(&txn->cc.detail, VARVE_NOMEM, VARVE_REASON_RESOURCE, "out of memory for the write set");

@@ -53,11 +53,13 @@ static int reserve(struct varve_txn *txn) {
     struct vcc_txn *cc = &txn->cc;
     int status = VARVE_OK;
     uint32_t done = 0;
+    VK_YIELD(cc->domain, reserve_begin);
     while (done < cc->sorted_count && status == VARVE_OK) status = reserve_write(cc, cc->sorted[done++]);
     if (status != VARVE_OK)
         vk_fail(&cc->detail, status, VARVE_REASON_RESOURCE, "out of memory for the commit of %u rows",
                 cc->sorted_count);
     if (status == VARVE_OK) status = vtl_reserve(txn->ring, cc->sorted, cc->sorted_count, &cc->detail);
+    VK_YIELD(cc->domain, reserve_done);
     if (status == VARVE_OK && vb_load_relaxed(&cc->slot->lock_holder) != 0) {
         status = vlm_check_wound(cc); /* the last moment: nobody wounds a committer */
         if (status != VARVE_OK) vtl_cancel(txn->ring);
@@ -67,11 +69,13 @@ static int reserve(struct varve_txn *txn) {
 }
 
 static void stamp(struct vcc_txn *cc) {
-    VK_YIELD(cc->domain, "stamp");
+    VK_YIELD(cc->domain, stamp_before);
     vb_store_release(&cc->slot->commit, vk_commit_word(0, VK_PREP)); /* C2 */
+    VK_YIELD(cc->domain, stamp_prep);
     cc->cts = vb_add_acq_rel(&cc->domain->clock, 1) + 1;
-    VK_YIELD(cc->domain, "stamped");
+    VK_YIELD(cc->domain, stamp_drawn);
     vb_store_release(&cc->slot->commit, vk_commit_word(cc->cts, VK_COMMITTING));
+    VK_YIELD(cc->domain, stamp_committing);
 }
 
 static int validate(struct varve_txn *txn) {
@@ -93,7 +97,7 @@ static void install(struct vcc_txn *cc) {
                                     .value = write->value,
                                     .blob = write->blob};
         vst_install(cc->versions, &change, cc->cts);
-        VK_YIELD(cc->domain, "installed");
+        VK_YIELD(cc->domain, install_record);
     }
 }
 
@@ -116,6 +120,7 @@ static int write_out(struct varve_txn *txn) {
     stamp(cc);
     int status = validate(txn);
     if (status == VARVE_OK) {
+        VK_YIELD(cc->domain, publish_before);
         vtl_publish(txn->ring, cc->cts); /* the point of no return */
         install(cc);
     }
@@ -142,6 +147,7 @@ int vtx_commit(struct varve_txn *txn) {
     uint64_t saw = what_it_saw(txn);
     vtx_finish(txn, status == VARVE_OK, cc->detail.reason);
     if (status == VARVE_OK) {
+        VK_YIELD(cc->domain, harden_before);
         status = harden(txn, saw);
         if (status != VARVE_OK) vtx_leave(txn, status);
     }

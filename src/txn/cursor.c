@@ -95,6 +95,7 @@ static int cross(struct varve_cursor *c, varve_slice to, bool inclusive, struct 
     struct vcc_step step = {.portion = &c->portion, .to = to, .to_inclusive = inclusive};
     if ((cc->ops->caps & VCC_CAP_GAPS) != 0 && !cc->read_only)
         step.guard = on != NULL && c->direction == VST_FORWARD ? on : guard_of(c, to, inclusive);
+    VK_YIELD(cc->domain, scan_crossed);
     return vcc_range(cc, &c->scan, &step);
 }
 
@@ -111,6 +112,7 @@ static int load_portion(struct varve_cursor *c) {
     c->index = 0;
     c->portion_valid = true;
     c->portion_moves = c->txn->cc.snap_moves;
+    VK_YIELD(c->txn->cc.domain, scan_portion);
     return VARVE_OK;
 }
 

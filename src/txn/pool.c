@@ -166,6 +166,7 @@ int vtx_gate_close(struct vtx_pool *pool, uint32_t timeout_ms) {
     uint64_t deadline = vk_now_ns(domain) + timeout_ms * 1000000ull;
     vb_store_seq_cst(&pool->gate, 1);
     vos_membarrier(); /* P2 */
+    VK_YIELD(domain, gate_closed);
     static const uint32_t never_changes = 0;
     while (vtx_pool_open_count(pool) != 0) {
         if (vk_now_ns(domain) >= deadline) {
@@ -174,6 +175,7 @@ int vtx_gate_close(struct vtx_pool *pool, uint32_t timeout_ms) {
         }
         vos_futex_wait(&never_changes, 0, DRAIN_POLL_NS);
     }
+    VK_YIELD(domain, gate_drained);
     return VARVE_OK;
 }
 
@@ -185,6 +187,7 @@ void vtx_gate_open(struct vtx_pool *pool) {
 void vtx_pool_switch(struct vtx_pool *pool, const struct vcc_ops *ops) {
     VB_ASSERT(vb_load_relaxed(&pool->gate) == 1);
     pool->config.ops = ops;
+    VK_YIELD(pool->config.domain, gate_switched);
 }
 
 const struct vcc_ops *vtx_pool_ops(const struct vtx_pool *pool) { return pool->config.ops; }

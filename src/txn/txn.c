@@ -67,6 +67,7 @@ static int choose_scheme(struct varve_txn *txn, const varve_txn_options *o, stru
         cc->ops = config->locking;
         cc->level = VARVE_SERIALIZABLE;
         vtx_count(&txn->counters.escalations);
+        VK_YIELD(cc->domain, escalated);
     }
     return VARVE_OK;
 }
@@ -130,8 +131,10 @@ int vtx_begin(struct vtx_pool *pool, const varve_txn_options *options, struct va
         if (o->size >= sizeof *o) report(o->error, status, detail, o->retry_token);
         return status;
     }
+    VK_YIELD(txn->cc.domain, begin_taken);
     start(txn, o);
     occupy_slot(txn, o);
+    VK_YIELD(txn->cc.domain, begin_pinned);
     status = vcc_begin(&txn->cc);
     VB_ASSERT(status == VARVE_OK);
     (void)status;
@@ -211,10 +214,13 @@ void vtx_finish(struct varve_txn *txn, bool committed, enum varve_reason reason)
     struct vk_slot *slot = cc->slot;
     vtx_cursors_close_all(txn);
     vcc_end(cc, committed);
+    VK_YIELD(cc->domain, end_released);
     vb_store_release(&slot->commit, vk_commit_word(0, VK_IDLE)); /* T1 */
+    VK_YIELD(cc->domain, end_idle);
     vb_store_release(&slot->gen, slot->gen + 1);
     vb_store_release(&slot->age, 0);
     vk_unpin(slot);
+    VK_YIELD(cc->domain, end_unpinned);
     count_end(txn, committed, reason);
     txn->last_cts = cc->cts;
     if (txn->tell_cts != NULL) *txn->tell_cts = cc->cts;
@@ -256,6 +262,7 @@ int vtx_rollback_to(struct varve_txn *txn, unsigned mark) {
         return vtx_refuse(txn, VARVE_INVALID, VARVE_REASON_CALLER,
                           "no such savepoint: it was rolled back, or is another transaction's");
     vk_wset_rollback(wset, mark);
+    VK_YIELD(txn->cc.domain, savepoint_rolled);
     int status = VARVE_OK;
     for (unsigned i = mark; i < count && status == VARVE_OK; i++) status = keep_answer(txn, wset->writes[i]);
     return vtx_leave(txn, status);

@@ -69,6 +69,7 @@ static void collect(struct vtl_log *log, struct cut *cut) {
     for (uint32_t id = 1; id <= high; id++) {
         struct vtl_ring *ring = vb_load_acquire(&log->rings[id]);
         if (ring == NULL) continue;
+        VK_YIELD(log->domain, cut_slot);
         await_slot(&log->domain->slots[id], ring, cut->hi);
         collect_ring(ring, cut);
     }
@@ -188,6 +189,7 @@ static bool may_cross(const struct vtl_log *log, const struct cut *cut) {
 static int cut_and_write(struct vtl_log *log, bool holds_sync) {
     if (!vtl_healthy(log)) return VARVE_FAILED;
     struct cut cut = {.lo = log->cut, .hi = vb_load_acquire(&log->domain->clock)};
+    VK_YIELD(log->domain, cut_clock);
     collect(log, &cut);
     if (cut.payload != 0) {
         if (!holds_sync && may_cross(log, &cut)) return VARVE_BUSY;
@@ -200,6 +202,7 @@ static int cut_and_write(struct vtl_log *log, bool holds_sync) {
     } else {
         vtl_stage_cover(&log->write, cut.hi);
     }
+    VK_YIELD(log->domain, cut_written);
     vb_store_release(&log->written, cut.hi);
     return VARVE_OK;
 }
@@ -263,8 +266,10 @@ static bool write_and_sync(struct vtl_log *log, const struct vk_slot *slot, uint
     if (seq > vb_load_relaxed(&log->synced_seq)) {
         struct vos_error error = {0};
         vb_add_relaxed(&log->stat_syncs, 1);
+        VK_YIELD(log->domain, sync_before);
         if (log->os->ops->file_sync(log->current->file, &error) != VARVE_OK) vtl_poison_io(log, &error);
     }
+    VK_YIELD(log->domain, sync_done);
     if (!vtl_healthy(log)) return false; /* L4: also when another's write has failed meanwhile */
     vb_store_release(&log->synced_seq, seq);
     if (written > vb_load_relaxed(&log->domain->durable)) vb_store_release(&log->domain->durable, written);

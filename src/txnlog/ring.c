@@ -215,6 +215,7 @@ void vtl_publish(struct vtl_ring *ring, uint64_t cts) {
     ring->pending->cts = cts;
     ring->pending = NULL;
     vb_store_release(&ring->head, ring->pending_end);
+    VK_YIELD(ring->log->domain, publish_head);
     vb_store_release(&ring->published, cts);
 }
 

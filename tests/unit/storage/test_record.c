@@ -312,7 +312,7 @@ static void *overwrite(void *arg) {
         size_t size = vb_random_below(&random, 257);
         memset(bytes, (int)size, size);
         struct vst_change change = {.record = t->record, .value = VARVE_SLICE(bytes, size)};
-        vst_value_write(t->record, &change, cts);
+        vst_value_write(&fx.domain, t->record, &change, cts);
     }
     return NULL;
 }

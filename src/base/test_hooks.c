@@ -1,0 +1,14 @@
+/* test_hooks.c - the process-wide variables of test builds. Defines nothing in any other build.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "base/test_hooks.h"
+
+#include "base/planted.h"
+
+#ifdef VARVE_TEST_POINTS
+struct vb_test_hooks vb_test_hooks;
+#endif
+#ifdef VARVE_PLANTED
+unsigned vb_planted;
+#endif

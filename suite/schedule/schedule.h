@@ -27,6 +27,7 @@ enum {
     SS_CONDITIONS_MAX = 24,
     SS_RULES_MAX = 12,
     SS_LISTED_MAX = 256, /* interleavings listed by hand */
+    SS_SCHEMES = 3,
 };
 #define SS_ABSENT INT64_MIN
 
@@ -57,6 +58,10 @@ enum ss_verb {
     SS_VERBS
 };
 const char *ss_verb_name(enum ss_verb verb); /* as in a file */
+const char *ss_level_name(varve_isolation level); /* ru rc rr si ser; "default" for 0 */
+bool ss_level_find(const char *name, varve_isolation *level);
+extern const char *const ss_schemes[SS_SCHEMES]; /* mvcc, 2pl, occ: the order of ss_rule.schemes */
+int ss_scheme_find(const char *name);            /* its index, or -1 */
 
 /* An integer expression in postfix: numbers, r(KEY) the last value this session read of KEY (0 where absent), sum() and
  * count() of its last scan, + - *. */
@@ -83,7 +88,8 @@ struct ss_step {
     enum ss_verb verb;
     uint8_t session; /* 0-based */
     uint8_t number;  /* within its session, 0-based; the file counts from 1 */
-    uint8_t txn;     /* index of the transaction it belongs to, over all sessions; engine verbs: SS_TXNS_MAX */
+    uint8_t txn;     /* index of the transaction it belongs to, over all sessions; engine verbs: SS_TXNS_MAX. A c or a
+                        with a guard ends it only where the guard holds: what follows belongs to it still */
     uint8_t key;
     struct ss_range range;
     struct ss_expression value;
@@ -112,22 +118,23 @@ struct ss_condition {
     uint8_t step; /* index into steps[] */
     uint8_t session;
     uint8_t key;
-    int status;   /* VARVE_OK unless a status word was given */
+    int status;   /* of is_status */
     int64_t value;
     unsigned row_count;
-    bool is_rows;
+    bool is_status; /* a status word was given: the step answered with `status` */
+    bool is_rows;   /* {k=v,...}: rows[] in the order returned; else `value` */
     struct {
         uint8_t key;
         int64_t value;
     } rows[SS_ROWS_MAX];
 };
 
-/* must LEVELS / show LEVELS / precision N LEVELS; LEVEL[@SCHEME[,SCHEME]...]. */
+/* must LEVELS / show LEVELS / allow LEVELS / precision N LEVELS; LEVEL[@SCHEME[,SCHEME]...]. */
 enum ss_rule_kind { SS_MUST, SS_SHOW, SS_PRECISION, SS_ALLOW };
 struct ss_rule {
     enum ss_rule_kind kind;
     varve_isolation level;
-    bool schemes[3]; /* mvcc, 2pl, occ */
+    bool schemes[SS_SCHEMES];
     unsigned number; /* SS_PRECISION: needless aborts at most, over all interleavings */
     unsigned line;
 };
@@ -142,6 +149,7 @@ struct ss_schedule {
     char name[SS_NAME_BYTES];  /* unique in a corpus */
     char about[400];
     char like[SS_NAME_BYTES];  /* where its shape is known from, in a word or two; may be empty */
+    unsigned line;             /* of `schedule` in its file */
     unsigned session_count, step_count, key_count, txn_count;
     struct ss_step steps[SS_STEPS_MAX];              /* by session, then in order */
     unsigned first_step[SS_SESSIONS_MAX + 1];        /* session s has steps first_step[s] .. first_step[s + 1] */
@@ -168,6 +176,9 @@ int ss_parse(const char *text, unsigned first_line, struct ss_schedule *schedule
 uint64_t ss_interleavings(const struct ss_schedule *schedule); /* how many are to be run */
 /* The n-th: order[step_count] gets indexes into steps[]. */
 void ss_interleaving(const struct ss_schedule *schedule, uint64_t n, uint8_t *order);
+/* Turns the n-th of all interleavings into the next; false, and the first again, after the last. For loops over all of
+ * them: cheaper than ss_interleaving. With a list of interleavings use that. */
+bool ss_interleaving_next(const struct ss_schedule *schedule, uint8_t *order);
 
 /* --- one execution ------------------------------------------------------------------------------------------------ */
 

@@ -8,8 +8,8 @@
  *  3. Steps of a waiting session are put off; the first step in the order whose session does not wait goes next.
  *  4. The logical clock stands still while anything can run. Deadlock detection by search is the exception: a session
  *     that begins to wait is given the time to search once, so a cycle is found when it closes.
- *  5. When nothing can run, transactions that their session has left open are aborted; if that frees nobody, the waiters
- *     are stuck, which is a finding, and the clock runs out for them so that the stage is clean again.
+ *  5. A session leaves no transaction open when its steps are done, so waiters with nothing left to run are stuck. That
+ *     is a finding, and the clock runs out for them so that the stage is clean again.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -180,23 +180,8 @@ static bool next_step(struct st_stage *stage, unsigned *step) {
     return false;
 }
 
-static bool end_abandoned(struct st_stage *stage) {
-    bool any = false;
-    for (unsigned s = 0; s < stage->schedule->session_count; s++) {
-        struct st_session *session = &stage->sessions[s];
-        if (session->state != ST_READY || session->txn == NULL || session->left != 0) continue;
-        st_txn_lost(stage, session, VARVE_OK, VARVE_REASON_NONE);
-        any = true;
-    }
-    return any;
-}
-
 /* Invariant 5: nothing can run. False: nobody waits either. */
 static bool unstick(struct st_stage *stage) {
-    if (end_abandoned(stage)) {
-        look_again(stage);
-        return true;
-    }
     bool any = false;
     for (unsigned s = 0; s < stage->schedule->session_count; s++) {
         struct st_session *session = &stage->sessions[s];

@@ -364,6 +364,11 @@ static void finish(struct st_stage *stage, unsigned index, struct ss_answer *ans
     st_event(stage, ST_EVENT_END, index, 0, -1);
 }
 
+/* A transaction left open by the last step of its session is aborted there. */
+static void end_session(struct st_stage *stage, struct st_session *session) {
+    if (session->left == 0 && session->txn != NULL) st_txn_lost(stage, session, VARVE_OK, VARVE_REASON_NONE);
+}
+
 void st_step(struct st_stage *stage, unsigned index) {
     const struct ss_step *step = &stage->schedule->steps[index];
     struct ss_answer *answer = &stage->run->answers[index];
@@ -373,6 +378,7 @@ void st_step(struct st_stage *stage, unsigned index) {
     if (step->txn < SS_TXNS_MAX && stage->txn_over[step->txn]) return;
     if (step->guard != SS_ALWAYS && !ss_guard_holds(stage->schedule, stage->run, index)) {
         answer->skipped = true;
+        end_session(stage, session);
         return;
     }
     session->step = index;
@@ -384,4 +390,5 @@ void st_step(struct st_stage *stage, unsigned index) {
     stage->running = -1;
     session->searched = false;
     finish(stage, index, answer);
+    end_session(stage, session);
 }

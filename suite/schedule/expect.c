@@ -8,32 +8,35 @@
 
 /* --- run --------------------------------------------------------------------------------------------------------- */
 
-/* One entry of a list: sN.M must be the session's next step; N alone means that step. */
-static bool listed_step(struct ssp_reader *reader, unsigned *taken, uint8_t *step) {
+/* sN.M: it must be the session's next step. */
+static bool listed_by_name(struct ssp_reader *reader, unsigned *taken, uint8_t *step) {
     const struct ss_schedule *schedule = reader->schedule;
     uint8_t session = 0;
-    ssp_blanks(reader);
-    if (*reader->at == 's') {
-        if (!ssp_step_name(reader, false, &session, step))
-            return false;
-        unsigned expected = schedule->first_step[session] + taken[session];
-        if (*step < expected)
-            return ssp_fail(reader, "s%u.%u stands twice", session + 1u, *step - schedule->first_step[session] + 1);
-        if (*step > expected)
-            return ssp_fail(reader, "s%u.%u stands before s%u.%u", session + 1u,
-                            *step - schedule->first_step[session] + 1, session + 1u, taken[session] + 1);
-    } else {
-        unsigned number = 0;
-        if (!ssp_count(reader, "a session", 99, &number))
-            return false;
-        if (number == 0 || number > schedule->session_count)
-            return ssp_fail(reader, "there is no session s%u: there are %u", number, schedule->session_count);
-        session = (uint8_t)(number - 1);
-        *step = (uint8_t)(schedule->first_step[session] + taken[session]);
-        if (*step >= schedule->first_step[session + 1])
-            return ssp_fail(reader, "s%u stands more often than it has steps, which are %u", number, taken[session]);
-    }
+    if (!ssp_step_name(reader, false, &session, step))
+        return false;
+    unsigned expected = schedule->first_step[session] + taken[session];
+    unsigned number = *step - schedule->first_step[session] + 1u;
+    if (*step < expected)
+        return ssp_fail(reader, "s%u.%u stands twice", session + 1u, number);
+    if (*step > expected)
+        return ssp_fail(reader, "s%u.%u stands before s%u.%u", session + 1u, number, session + 1u, taken[session] + 1);
     taken[session]++;
+    return true;
+}
+
+/* N: the next step of session sN. */
+static bool listed_by_session(struct ssp_reader *reader, unsigned *taken, uint8_t *step) {
+    const struct ss_schedule *schedule = reader->schedule;
+    unsigned number = 0;
+    if (!ssp_count(reader, "a session", 99, &number))
+        return false;
+    if (number == 0 || number > schedule->session_count)
+        return ssp_fail(reader, "there is no session s%u: there are %u", number, schedule->session_count);
+    unsigned next = schedule->first_step[number - 1] + taken[number - 1];
+    if (next >= schedule->first_step[number])
+        return ssp_fail(reader, "s%u stands more often than it has steps, which are %u", number, taken[number - 1]);
+    *step = (uint8_t)next;
+    taken[number - 1]++;
     return true;
 }
 
@@ -53,8 +56,10 @@ bool ssp_run_line(struct ssp_reader *reader) {
     unsigned count = 0;
     while (!ssp_at_end(reader)) {
         uint8_t step = 0;
-        if (!listed_step(reader, taken, &step))
+        if (!(*reader->at == 's' ? listed_by_name : listed_by_session)(reader, taken, &step))
             return false;
+        if (schedule->steps[step].joined && (count == 0 || order[count - 1] != step - 1))
+            return ssp_fail(reader, "`%s` is joined to the step before it", schedule->steps[step].text);
         order[count++] = step;
     }
     for (unsigned s = 0; s < schedule->session_count; s++) {

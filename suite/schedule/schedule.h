@@ -90,6 +90,7 @@ struct ss_step {
     uint8_t number;  /* within its session, 0-based; the file counts from 1 */
     uint8_t txn;     /* index of the transaction it belongs to, over all sessions; engine verbs: SS_TXNS_MAX. A c or a
                         with a guard ends it only where the guard holds: what follows belongs to it still */
+    bool joined;     /* by & to the step before: no interleaving parts them */
     uint8_t key;
     struct ss_range range;
     struct ss_expression value;
@@ -172,7 +173,7 @@ struct ss_schedule {
 int ss_parse(const char *text, unsigned first_line, struct ss_schedule *schedule, const char **next, unsigned *next_line,
              struct ss_problem *problem);
 
-/* Interleavings, in lexical order of sessions, from 0. A session's steps keep their order. */
+/* Interleavings, in lexical order of sessions, from 0. A session's steps keep their order, joined ones stay together. */
 uint64_t ss_interleavings(const struct ss_schedule *schedule); /* how many are to be run */
 /* The n-th: order[step_count] gets indexes into steps[]. */
 void ss_interleaving(const struct ss_schedule *schedule, uint64_t n, uint8_t *order);
@@ -184,6 +185,12 @@ bool ss_interleaving_next(const struct ss_schedule *schedule, uint8_t *order);
 
 enum ss_waited { SS_NO_WAIT = 0, SS_WAITED_LOCK = 1, SS_WAITED_GAP = 2, SS_WAITED_OTHER = 4 };
 
+/* A row that was returned. */
+struct ss_row {
+    uint8_t key;
+    int64_t value;
+};
+
 struct ss_answer {
     bool done;         /* it was carried out; false: never reached, skipped by its guard, or after the end of its txn */
     bool skipped;      /* by its guard */
@@ -194,10 +201,7 @@ struct ss_answer {
     int64_t value;     /* SS_GET and SS_NEXT: SS_ABSENT or the value; SS_DELETE_RANGE: the count; SS_HAS: 0 or SS_ABSENT */
     uint8_t next_key;  /* SS_NEXT: the key */
     unsigned row_count;
-    struct {
-        uint8_t key;
-        int64_t value;
-    } rows[SS_ROWS_MAX];
+    struct ss_row rows[SS_ROWS_MAX];
     int64_t written;    /* the value of a write, its expression evaluated */
     unsigned started, ended; /* positions in the order of events of the whole run, from 1 */
     unsigned commits_before, commits_after; /* commits with writes acknowledged at those moments */

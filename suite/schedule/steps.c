@@ -1,4 +1,4 @@
-/* steps.c - reads the steps of a session: STEP | STEP | ...
+/* steps.c - reads the steps of a session: STEP | STEP & STEP | ...
  *
  * SPDX-License-Identifier: MIT
  */
@@ -120,13 +120,21 @@ static bool step_of(struct ssp_reader *reader, struct ss_step *step) {
     return arguments(reader, step) && ssp_line_ends(reader);
 }
 
+/* The first | or & that is left, or the end. */
+static const char *step_end(const struct ssp_reader *reader) {
+    const char *at = reader->at;
+    while (at < reader->end && *at != '|' && *at != '&')
+        at++;
+    return at;
+}
+
 bool ssp_session(struct ssp_reader *reader, unsigned session) {
     struct ss_schedule *schedule = reader->schedule;
+    bool joined = false;
     schedule->first_step[session] = schedule->step_count;
     for (bool more = true; more;) {
-        const char *bar = memchr(reader->at, '|', (size_t)(reader->end - reader->at));
         struct ssp_reader part = *reader, text;
-        part.end = bar != NULL ? bar : reader->end;
+        part.end = step_end(reader);
         if (schedule->step_count == SS_STEPS_MAX)
             return ssp_fail(reader, "more than %d steps", SS_STEPS_MAX);
         struct ss_step *step = &schedule->steps[schedule->step_count];
@@ -134,13 +142,15 @@ bool ssp_session(struct ssp_reader *reader, unsigned session) {
         step->number = (uint8_t)(schedule->step_count - schedule->first_step[session]);
         step->line = reader->line;
         step->txn = SS_TXNS_MAX;
+        step->joined = joined;
         text = part;
         ssp_rest(&text, step->text, sizeof step->text); /* only a picture shows it: cut where it is long */
         if (!step_of(&part, step))
             return false;
         schedule->step_count++;
-        more = bar != NULL;
-        reader->at = more ? bar + 1 : reader->end;
+        more = part.end < reader->end;
+        joined = more && *part.end == '&';
+        reader->at = more ? part.end + 1 : reader->end;
     }
     schedule->first_step[session + 1] = schedule->step_count;
     return true;

@@ -52,6 +52,11 @@ static void visit(struct brute *b, unsigned depth) {
         unsigned step = schedule.first_step[s] + b->taken[s];
         if (step == schedule.first_step[s + 1])
             continue;
+        bool parted = schedule.steps[step].joined && (depth == 0 || b->order[depth - 1] != step - 1);
+        bool must_follow = depth > 0 && b->order[depth - 1] + 1u < schedule.step_count &&
+                           schedule.steps[b->order[depth - 1] + 1].joined;
+        if (parted || (must_follow && step != b->order[depth - 1] + 1u))
+            continue;
         b->order[depth] = (uint8_t)step;
         b->taken[s]++;
         visit(b, depth + 1);
@@ -73,6 +78,21 @@ static void as_a_plain_recursion_finds_them(void **state) {
         ss_interleaving(&schedule, 0, first);
         assert_memory_equal(b.stepped, first, schedule.step_count);
     }
+}
+
+static void joined_steps_stay_together(void **state) {
+    static const char text[] = "schedule PG x\ns1: w x 1 | c\ns2: r x & w y r(x)+1 & r z | c\ns3: r y | c & r x & c\n";
+    struct ss_problem problem;
+    const char *next;
+    unsigned line;
+    struct brute b = {.more = true};
+    (void)state;
+    assert_int_equal(ss_parse(text, 1, &schedule, &next, &line, &problem), VARVE_OK);
+    assert_int_equal(ss_interleavings(&schedule), 90);
+    ss_interleaving(&schedule, 0, b.stepped);
+    visit(&b, 0);
+    assert_int_equal(b.count, 90);
+    assert_false(b.more);
 }
 
 static void known_counts(void **state) {
@@ -122,6 +142,7 @@ static void a_list_is_run_as_it_stands(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(as_a_plain_recursion_finds_them),
+        cmocka_unit_test(joined_steps_stay_together),
         cmocka_unit_test(known_counts),
         cmocka_unit_test(ranks_beyond_what_fits),
         cmocka_unit_test(a_list_is_run_as_it_stands),

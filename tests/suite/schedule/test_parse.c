@@ -41,7 +41,7 @@ static const char full[] = "# a comment before\n"
                            "show    rc rr@2pl\n"
                            "allow   si@mvcc\n"
                            "precision 3 ser@mvcc\n"
-                           "constraint check x >= 0\n";
+                           "constraint short key_bytes 1 3\n";
 
 static void every_part(void **state) {
     (void)state;
@@ -77,7 +77,7 @@ static void shape_of_a_schedule(void **state) {
     assert_true(schedule.initial[6] == SS_ABSENT);
     assert_true(schedule.durable);
     assert_true(schedule.run_all);
-    assert_string_equal(schedule.rules_of_rows[0], "check x >= 0");
+    assert_string_equal(schedule.rules_of_rows[0], "short key_bytes 1 3");
 }
 
 static void shape_of_the_steps(void **state) {
@@ -205,6 +205,8 @@ static const struct {
     {"schedule A1 x\ns1: r x | c\ns2: r x | c\nrun 1 2 1 2\nrun 1 2 1 2\n", 5, "the same interleaving as number 0"},
     {"schedule A1 x\ns1: r x | c\ns2: r x | c\nrun 1 2 1 2\nrun all\n", 5, "after a list"},
     {"schedule A1 x\ns1: r x | c\ns2: r x | c\nrun all\nrun 1 2 1 2\n", 5, "leaves nothing"},
+    {"schedule A1 x\ns1: r x & c\ns2: r x | c\nrun 1 2 1 2\n", 4, "`c` is joined"},
+    {"schedule A1 x\ns1: r x & \n", 2, "expected a step"},
     {"schedule A1 x\ns1: r x | c\ns2: r x | c\nanomaly\n", 4, "without a condition"},
     {"schedule A1 x\ns1: r x | c\ns2: r x | c\nanomaly s1.3=1\n", 4, "no step s1.3"},
     {"schedule A1 x\ns1: r x | c\ns2: r x | c\nanomaly s3.commit\n", 4, "no session s3"},

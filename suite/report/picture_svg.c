@@ -21,7 +21,7 @@
 
 enum {
     WIDTH_MIN = 320, WIDTH_MAX = 1100, MARGIN = 10, NUMBERS = 24, ROW = 23, LANE_MIN = 96, LANE_MAX = 300, LANE_PAD = 20,
-    GUTTER_MIN = 30, LABEL_PAD = 12, LABEL_HEIGHT = 16, LINE = 17, ENDS_MAX = 8,
+    GUTTER_MIN = 30, TURN = 46, LABEL_PAD = 12, LEAD = 8, LABEL_HEIGHT = 16, LINE = 17, ENDS_MAX = 8,
 };
 static const double COLUMN = 7.3, SMALL_COLUMN = 6.7, TITLE_COLUMN = 7.9;
 
@@ -73,7 +73,7 @@ static void measure_lanes(struct layout *l) {
     for (int g = 0; g <= s->lane_count; g++)
         l->gutter_w[g] = g == 0 || g == s->lane_count ? 0 : GUTTER_MIN;
     for (int e = 0; e < s->edge_count; e++) {
-        double *w = &l->gutter_w[gutter_of(s, &s->edges[e])], wanted = label_width(&s->edges[e]) + 22;
+        double *w = &l->gutter_w[gutter_of(s, &s->edges[e])], wanted = label_width(&s->edges[e]) + TURN;
         if (wanted > *w)
             *w = wanted;
     }
@@ -176,13 +176,14 @@ static void draw_box(FILE *out, const struct layout *l, const struct sc_box *box
     double y = l->top + box->first_row * ROW + 1.5, h = (box->last_row - box->first_row + 1) * ROW - 3;
     fprintf(out, "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" rx=\"7\" class=\"%s\"/>\n", x, y, w, h,
             classes[box->outcome]);
-    fprintf(out, "<path d=\"M%.1f %.1fv-9a7 7 0 0 1 7 -7h%.1fa7 7 0 0 1 7 7v9z\" class=\"head\"/>\n", x, y + ROW - 3, w - 14);
-    fprintf(out, "<text x=\"%.1f\" y=\"%.1f\" class=\"name\">", x + 9, y + 14.5);
+    fprintf(out, "<path d=\"M%.1f %.1fv-13.5a6 6 0 0 1 6 -6h%.1fa6 6 0 0 1 6 6v13.5z\" class=\"head\"/>\n", x + .7, y + ROW - 2.8,
+            w - 13.4);
+    fprintf(out, "<text x=\"%.1f\" y=\"%.1f\" class=\"name\">", x + 9, y + 15);
     escaped(out, box->name);
     fputs("</text>\n", out);
     double name = (sc_columns(box->name) + 1) * COLUMN;
     if (*box->note && w - name > 40)
-        text_at(out, x + 9 + name, y + 14.5, "small", box->note, w - name - 14);
+        text_at(out, x + 9 + name, y + 15, "small", box->note, w - name - 14);
 }
 
 static const char *row_class(const struct sc_scene *s, const struct sc_row *row) {
@@ -236,6 +237,7 @@ static void draw_wait(FILE *out, const struct layout *l, int r) {
     if (row->wait_end > r)
         fprintf(out, "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" rx=\"4\" class=\"wait\"><title>waits</title></rect>\n",
                 x, from, w, to - from);
+    fprintf(out, "<text x=\"%.1f\" y=\"%.1f\" class=\"small end\">waits</text>\n", x + w - 6, row_y(l, r) + 4);
     for (double y = from + ROW; y + 6 < to; y += 8)
         fprintf(out, "<path d=\"M%.1f %.1fv4\" class=\"pulse\"/>\n", x + w / 2, y);
 }
@@ -274,30 +276,49 @@ static bool label_is_free(const struct layout *l, int edge, double x, double y, 
         if (y - l->labels[e].y < LABEL_HEIGHT + 1 && l->labels[e].y - y < LABEL_HEIGHT + 1 &&
             x - l->labels[e].x < (w + l->labels[e].w) / 2 && l->labels[e].x - x < (w + l->labels[e].w) / 2)
             return false;
-    return true;
+    return y > l->top + 4 && y < l->top + l->scene->row_count * ROW - 4;
 }
 
-/* The label stands in the gutter where its edge turns, at the height nearest the middle of the turn that is free. */
-static void place_label(struct layout *l, int e) {
+/* Where an edge goes: x of both ends, which way it leaves and comes in, and the gutter it turns in. */
+struct way {
+    double x1, x2, turn_from, turn_to; /* turn_from: where the edge enters its gutter, turn_to: where it leaves it */
+    bool leaves_right, comes_right, loop;
+};
+
+static struct way way_of(const struct layout *l, int e) {
     const struct sc_edge *edge = &l->scene->edges[e];
-    int gutter = gutter_of(l->scene, edge);
-    double w = label_width(edge), x = l->gutter_x[gutter] + l->gutter_w[gutter] / 2;
-    double from = l->edge_from[e], to = l->edge_to[e];
-    static const double parts[] = {.5, .4, .6, .3, .7, .2, .8, .12, .88, 0, 1};
-    double y = (from + to) / 2;
-    bool found = false;
-    for (size_t i = 0; i < sizeof parts / sizeof *parts && !found; i++) {
-        y = from + (to - from) * parts[i];
-        found = label_is_free(l, e, x, y, w);
+    int from = lane_of_row(l->scene, edge->from_row), to = lane_of_row(l->scene, edge->to_row), gutter = gutter_of(l->scene, edge);
+    struct way way = {.loop = from == to};
+    way.leaves_right = way.loop ? gutter == from + 1 : from < to;
+    way.comes_right = way.loop ? gutter == from : from < to;
+    way.x1 = l->lane_x[from] + (way.leaves_right ? l->lane_w[from] : 0);
+    way.x2 = l->lane_x[to] + (way.comes_right ? 0 : l->lane_w[to]);
+    way.turn_from = l->gutter_x[gutter] + (way.leaves_right ? 0 : l->gutter_w[gutter]);
+    way.turn_to = way.loop ? way.turn_from : l->gutter_x[gutter] + (way.leaves_right ? l->gutter_w[gutter] : 0);
+    return way;
+}
+
+/* A label stands on its edge just where that enters the gutter, so that it reads on from the operation; where that place is
+ * taken, at the other end, then at the nearest height that is free. */
+static void place_label(struct layout *l, int e) {
+    struct way way = way_of(l, e);
+    double w = label_width(&l->scene->edges[e]), side = way.leaves_right ? 1 : -1;
+    double near = way.turn_from + side * (LEAD + w / 2);
+    double far = way.loop ? near : way.turn_to - side * (LEAD + 8 + w / 2), y = l->edge_from[e];
+    l->labels[e] = (struct label){near, y, w};
+    if (label_is_free(l, e, near, y, w))
+        return;
+    if (label_is_free(l, e, far, l->edge_to[e], w)) {
+        l->labels[e] = (struct label){far, l->edge_to[e], w};
+        return;
     }
-    for (int k = 1; k < 40 && !found; k++) { /* as near as there is room */
-        double middle = (from + to) / 2, shift = (k + 1) / 2 * 9.0 * (k % 2 ? 1 : -1);
-        if (middle + shift < l->top + 8 || middle + shift > l->top + l->scene->row_count * ROW - 8)
+    for (int k = 1; k < 60; k++) {
+        double shifted = y + (k + 1) / 2 * 6.0 * (k % 2 ? 1 : -1);
+        if (!label_is_free(l, e, near, shifted, w))
             continue;
-        y = middle + shift;
-        found = label_is_free(l, e, x, y, w);
+        l->labels[e].y = shifted;
+        return;
     }
-    l->labels[e] = (struct label){x, y, w};
 }
 
 /* The head of an arrow: its point at (x, y), flying right or left. */
@@ -309,22 +330,23 @@ static void draw_head(FILE *out, double x, double y, bool right, const char *cla
 static void draw_edge(FILE *out, const struct layout *l, int e) {
     const struct sc_scene *s = l->scene;
     const struct sc_edge *edge = &s->edges[e];
-    int from = lane_of_row(s, edge->from_row), to = lane_of_row(s, edge->to_row), gutter = gutter_of(s, edge);
-    bool loop = from == to, right = loop ? gutter == from : from < to; /* the way the arrow flies at its end */
-    bool leaves_right = loop ? gutter == from + 1 : from < to;
-    double y1 = l->edge_from[e], y2 = l->edge_to[e];
-    double x1 = l->lane_x[from] + (leaves_right ? l->lane_w[from] : 0);
-    double x2 = l->lane_x[to] + (right ? 0 : l->lane_w[to]);
-    double turn = l->gutter_x[gutter] + l->gutter_w[gutter] / 2, stop = x2 + (right ? -6 : 6);
+    const struct label *label = &l->labels[e];
+    struct way way = way_of(l, e);
+    double y1 = l->edge_from[e], y2 = l->edge_to[e], side = way.leaves_right ? 1 : -1;
+    double stop = way.x2 + (way.comes_right ? -6 : 6), straight_from = way.turn_from, straight_to = stop;
+    if (label->y == y1) /* the label stands on a straight piece of the edge */
+        straight_from = label->x + side * label->w / 2;
+    else if (label->y == y2 && !way.loop)
+        straight_to = label->x - side * label->w / 2;
+    double reach = way.loop ? straight_from + side * 24 : (straight_from + straight_to) / 2;
+    double back = way.loop ? way.turn_from + side * (label->w + 24) : reach;
     const char *class = edge_class(edge->kind);
     fprintf(out, "<g class=\"edge%s\" data-edge=\"%s-%s\">", edge->minor ? " minor" : "",
             s->boxes[s->rows[edge->from_row].box].name, s->boxes[s->rows[edge->to_row].box].name);
-    double start = loop || from + 1 == to || to + 1 == from ? x1 : l->gutter_x[gutter] + (right ? 0 : l->gutter_w[gutter]);
-    double reach = loop ? turn + (leaves_right ? 6 : -6) : turn;
-    fprintf(out, "<path d=\"M%.1f %.1fH%.1fC%.1f %.1f %.1f %.1f %.1f %.1f\" class=\"line %s\"/>", x1, y1, start, reach, y1, reach, y2,
-            stop, y2, class);
-    fprintf(out, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3\" class=\"point %s\"/>", x1, y1, class);
-    draw_head(out, x2, y2, right, class);
+    fprintf(out, "<path d=\"M%.1f %.1fH%.1fC%.1f %.1f %.1f %.1f %.1f %.1fH%.1f\" class=\"line %s\"/>", way.x1, y1, straight_from,
+            reach, y1, back, y2, straight_to, y2, stop, class);
+    fprintf(out, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3\" class=\"point %s\"/>", way.x1, y1, class);
+    draw_head(out, way.x2, y2, way.comes_right, class);
     fputs("</g>\n", out);
 }
 
@@ -342,11 +364,11 @@ static void draw_label(FILE *out, const struct layout *l, int e) {
 static void draw_edges(FILE *out, struct layout *l) {
     place_ends(l);
     for (int e = 0; e < l->scene->edge_count; e++)
-        draw_edge(out, l, e);
-    for (int e = 0; e < l->scene->edge_count; e++) {
         place_label(l, e);
+    for (int e = 0; e < l->scene->edge_count; e++)
+        draw_edge(out, l, e);
+    for (int e = 0; e < l->scene->edge_count; e++)
         draw_label(out, l, e);
-    }
 }
 
 /* --- what stands around ------------------------------------------------------------------------------------------------- */

@@ -171,6 +171,17 @@ void sc_append_value(char *text, size_t bytes, int64_t value) {
         sc_append(text, bytes, "%lld", (long long)value);
 }
 
+void sc_edge_label(struct sc_edge *edge, const char *key, int64_t from, int64_t to) {
+    bool one = edge->kind == CK_WR && from == to;
+    *edge->label = 0;
+    sc_append(edge->label, sizeof edge->label, one ? "%s = " : "%s: ", key);
+    sc_append_value(edge->label, sizeof edge->label, from);
+    if (one)
+        return;
+    sc_append(edge->label, sizeof edge->label, " \u2192 ");
+    sc_append_value(edge->label, sizeof edge->label, to);
+}
+
 /* Bytes of a code point by its first byte, and the smallest value that needs so many; 0 for a byte that begins none. */
 static unsigned code_point_bytes(unsigned char first, unsigned *least) {
     *least = first < 0x80 ? 0 : first < 0xe0 ? 0x80 : first < 0xf0 ? 0x800 : 0x10000;

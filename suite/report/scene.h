@@ -102,6 +102,8 @@ const char *sc_status_name(int status);            /* "conflict" */
 void sc_append(char *text, size_t bytes, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* A number, or "none" for HS_ABSENT. */
 void sc_append_value(char *text, size_t bytes, int64_t value);
+/* "x: 0 -> 1", or "x = 1" where both sides are one version. */
+void sc_edge_label(struct sc_edge *edge, const char *key, int64_t from, int64_t to);
 /* Columns of UTF-8 text, counted as code points; malformed bytes count one each. */
 unsigned sc_columns(const char *text);
 /* Bytes of the longest beginning of `text` that takes at most `columns`. */

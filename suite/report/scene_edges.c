@@ -88,10 +88,7 @@ static int add(struct reader *r, enum ck_edge_kind kind, int from_step, int to_s
     struct sc_edge edge = {.from_row = r->answer_row[from_step], .to_row = r->answer_row[to_step], .kind = kind};
     if (edge.from_row == SC_NONE || edge.to_row == SC_NONE)
         return VARVE_OK;
-    sc_append(edge.label, sizeof edge.label, "%s: ", r->schedule->keys[key]);
-    sc_append_value(edge.label, sizeof edge.label, from);
-    sc_append(edge.label, sizeof edge.label, " \u2192 ");
-    sc_append_value(edge.label, sizeof edge.label, to);
+    sc_edge_label(&edge, r->schedule->keys[key], from, to);
     for (int e = 0; e < r->scene->edge_count; e++) { /* the same between the same transactions: once is enough */
         const struct sc_edge *other = &r->scene->edges[e];
         if (other->kind == kind && r->scene->rows[other->from_row].box == r->scene->rows[edge.from_row].box &&

@@ -504,10 +504,7 @@ static int add_edge(struct builder *b, void *minor, const struct ck_edge *edge) 
     drawn.to_row = to ? to->row : edge->kind == CK_RT || edge->kind == CK_SO ? boxes[target].first_row : boxes[target].last_row;
     if (edge->key < b->history->key_count) {
         char key[40];
-        sc_append(drawn.label, sizeof drawn.label, "%s: ", hs_key_text(b->history, edge->key, key, sizeof key));
-        sc_append_value(drawn.label, sizeof drawn.label, edge->from_value);
-        sc_append(drawn.label, sizeof drawn.label, " \u2192 ");
-        sc_append_value(drawn.label, sizeof drawn.label, edge->to_value);
+        sc_edge_label(&drawn, hs_key_text(b->history, edge->key, key, sizeof key), edge->from_value, edge->to_value);
     }
     return sc_edge_add(b->scene, &drawn);
 }

@@ -35,6 +35,13 @@ struct peer_options {
     bool no_wait;          /* schedules: nothing waits */
     uint64_t cache_bytes;
     unsigned threads;      /* how many will use it */
+    const char *extra;     /* options in the engine's own words, NULL: none */
+};
+
+/* What an engine can tell of itself; 0 where it cannot. */
+struct peer_stats {
+    uint64_t memory_bytes, version_bytes, log_bytes, syncs, records;
+    uint64_t aborts_by_reason[16]; /* [varve_reason] */
 };
 
 struct peer_db;
@@ -62,6 +69,15 @@ struct peer {
     int (*savepoint)(struct peer_txn *txn); /* NULL: it has none; one level */
     int (*rollback)(struct peer_txn *txn);
     int (*sync)(struct peer_db *db);
+    /* From here on all may be NULL: the caller then does without, or makes it of the calls above. */
+    int (*insert)(struct peer_txn *txn, varve_slice key, varve_slice value); /* EXISTS */
+    int (*add)(struct peer_txn *txn, varve_slice key, int64_t delta);       /* 8 bytes, little-endian; conflict-free */
+    int (*get_many)(struct peer_txn *txn, const varve_slice *keys, varve_slice *values, int *statuses, size_t count);
+    int (*stats)(struct peer_db *db, struct peer_stats *stats);
+    /* Begins, calls fn, commits, and again as the engine thinks best until it has committed or fn gives up by a positive
+     * number. *attempts counts the times fn was called. */
+    int (*run)(struct peer_db *db, bool read_only, int (*fn)(void *arg, struct peer_txn *txn), void *arg,
+               uint64_t *attempts);
 };
 extern const struct peer varve_peer; /* of a module */
 

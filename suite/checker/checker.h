@@ -29,7 +29,8 @@ enum ck_anomaly {
     CK_G1A,            /* aborted read */
     CK_G1B,            /* intermediate read */
     CK_G1C,            /* circular information flow: a cycle of ww and wr */
-    CK_FRACTURED,      /* part of an atomic commit was seen */
+    CK_OTV,            /* observed transaction vanishes: part of a commit was seen, and after or with it not the rest */
+    CK_FRACTURED,      /* part of an atomic commit was seen, the older state first */
     CK_LOST_UPDATE,    /* two transactions read one version and both overwrote it */
     CK_G_SINGLE_ITEM,  /* read skew: one rw edge, of an item */
     CK_G_SINGLE,       /* one rw edge, of a predicate */
@@ -71,6 +72,8 @@ struct ck_options {
     bool strict;            /* real-time order counts; needs history->timed, else it is left out and the report says so */
     bool sessions;          /* session order counts */
     bool no_own_level;      /* judge all at `level`, whatever they ran at */
+    bool torn;              /* read committed: rows of one statement may come from different states (as HS_TORN) */
+    bool graph;             /* build the graph even where the passes before it have found nothing */
     uint64_t search_steps;  /* black box: bound of the search, 0 = a default that takes a second or so */
 };
 

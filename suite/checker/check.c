@@ -1,0 +1,49 @@
+/* check.c - the order of the passes, and the verdict.
+ *
+ * White box: the internal pass and the replay decide. Only what they find fault with is looked at again, to name the
+ * worst thing the history shows.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include <string.h>
+
+#include "checker/checker_int.h"
+
+static bool any_uncommitted(const struct ck_work *work) {
+    for (size_t t = 0; t < work->h->txn_count; t++)
+        if (ck_level(work, &work->h->txns[t]) == VARVE_READ_UNCOMMITTED) return true;
+    return false;
+}
+
+static void white_box(struct ck_work *work) {
+    if (!ck_commits_init(work)) return;
+    ck_pass_internal(work);
+    if (work->status == VARVE_OK) ck_pass_stamps(work);
+    if (work->status == VARVE_OK) ck_pass_replay(work);
+    if (work->status == VARVE_OK && (work->broken || any_uncommitted(work))) ck_pass_reads(work);
+}
+
+int ck_check(const struct hs_history *history, const struct ck_options *options, struct ck_report *report) {
+    struct ck_work work = {.h = history, .options = *options, .report = report};
+    memset(report, 0, sizeof(*report));
+    if (history->key_count != 0 && (history->key_rank == NULL || history->key_order == NULL)) return VARVE_INVALID;
+    if (history->txn_count >= CK_NO_TXN) return VARVE_TOOBIG;
+    if (work.options.level == VARVE_ISOLATION_DEFAULT) work.options.level = VARVE_SERIALIZABLE;
+    work.strict = options->strict && history->timed;
+    work.sessions = options->sessions && history->by_session;
+    if (history->stamps && history->shape == HS_REGISTERS)
+        white_box(&work);
+    else
+        snprintf(report->unknown, sizeof(report->unknown), "histories without stamps are not judged yet");
+    ck_versions_release(&work);
+    ck_commits_release(&work);
+    if (work.status != VARVE_OK) return work.status;
+    report->verdict = work.found ? CK_VIOLATION : report->unknown[0] != 0 ? CK_UNKNOWN : CK_OK;
+    return VARVE_OK;
+}
+
+int ck_shrink(const struct hs_history *history, const struct ck_options *options, const struct ck_report *report,
+              struct hs_history *small, struct ck_report *small_report) {
+    (void)history, (void)options, (void)report, (void)small, (void)small_report;
+    return VARVE_NOMEM;
+}

@@ -1,0 +1,87 @@
+/* versions.c - by key, the positions that wrote it: who was newest at a stamp, and who came next.
+ *
+ * Owns the index. It is filled by one walk over the commits in order, so that the entries of a key ascend; a
+ * transaction that wrote a key twice has one entry, with the last of its writes.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "checker/checker_int.h"
+
+static size_t count_entries(struct ck_work *work, uint32_t *counts) {
+    const struct hs_history *h = work->h;
+    size_t sum = 0;
+    for (uint32_t p = 1; p <= work->commit_count; p++) {
+        const struct hs_txn *txn = &h->txns[work->txn_at[p]];
+        const struct hs_op *ops = h->ops + txn->first_op;
+        for (uint32_t i = 0; i < txn->op_count; i++)
+            if (ck_is_write(&ops[i])) {
+                counts[ops[i].key]++;
+                sum++;
+            }
+    }
+    return sum;
+}
+
+static void fill_entries(struct ck_work *work, struct ck_versions *versions) {
+    const struct hs_history *h = work->h;
+    for (uint32_t p = 1; p <= work->commit_count; p++) {
+        const struct hs_txn *txn = &h->txns[work->txn_at[p]];
+        const struct hs_op *ops = h->ops + txn->first_op;
+        for (uint32_t i = 0; i < txn->op_count; i++) {
+            if (!ck_is_write(&ops[i])) continue;
+            uint32_t key = ops[i].key, *end = &versions->end[key];
+            uint32_t entry = p << 1 | (ops[i].kind == HS_DELETE);
+            if (*end > versions->start[key] && versions->entries[*end - 1] >> 1 == p)
+                versions->entries[*end - 1] = entry;
+            else
+                versions->entries[(*end)++] = entry;
+        }
+    }
+}
+
+bool ck_versions_build(struct ck_work *work) {
+    size_t keys = work->h->key_count;
+    if (work->versions != NULL) return true;
+    struct ck_versions *versions = work->versions = ck_zalloc(work, 1, sizeof(*versions));
+    if (versions == NULL) return false;
+    versions->start = ck_zalloc(work, keys, sizeof(*versions->start));
+    versions->end = ck_alloc(work, keys, sizeof(*versions->end));
+    if (work->status != VARVE_OK) return false;
+    versions->count = count_entries(work, versions->start);
+    if (versions->count >= UINT32_MAX) {
+        work->status = VARVE_NOMEM;
+        return false;
+    }
+    versions->entries = ck_alloc(work, versions->count, sizeof(*versions->entries));
+    if (versions->entries == NULL) return false;
+    uint32_t sum = 0;
+    for (size_t k = 0; k < keys; k++) {
+        uint32_t n = versions->start[k];
+        versions->start[k] = versions->end[k] = sum;
+        sum += n;
+    }
+    fill_entries(work, versions);
+    return true;
+}
+
+void ck_versions_release(struct ck_work *work) {
+    struct ck_versions *versions = work->versions;
+    if (versions == NULL) return;
+    ck_free(work, versions->start, work->h->key_count, sizeof(*versions->start));
+    ck_free(work, versions->end, work->h->key_count, sizeof(*versions->end));
+    ck_free(work, versions->entries, versions->count, sizeof(*versions->entries));
+    ck_free(work, versions, 1, sizeof(*versions));
+    work->versions = NULL;
+}
+
+uint32_t ck_version_at(const struct ck_versions *versions, uint32_t key, uint32_t stamp) {
+    uint32_t low = versions->start[key], high = versions->end[key];
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (versions->entries[middle] >> 1 <= stamp)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low - 1;
+}

@@ -114,8 +114,9 @@ struct sr_options {
     const char *only;                           /* an id or a name of a schedule; NULL: all */
     const char *deadlock;                       /* NULL: wound_wait */
     bool tiny, keep_ghosts;
+    uint64_t seed;                              /* as st_options */
     unsigned threads;                           /* 0: 2 */
-    void (*progress)(void *arg, uint64_t done, uint64_t all); /* now and then, from any of the threads; NULL: not */
+    void (*progress)(void *arg, uint64_t done, uint64_t all); /* now and then, one at a time; NULL: not */
     void *progress_arg;
 };
 

@@ -98,6 +98,7 @@ int st_open(const struct st_options *options, struct st_stage **out, char *error
     stage->keep_ghosts = options->keep_ghosts;
     stage->fresh_tables = options->fresh_tables;
     stage->level = options->level;
+    stage->run_number = options->seed % (UINT64_C(1) << 30);
     stage->running = -1;
     int status = memory_open(stage);
     if (status == VARVE_OK) status = ask_levels(stage);

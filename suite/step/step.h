@@ -23,6 +23,7 @@ struct st_options {
     const char *directory; /* where durable schedules make their files; NULL: /dev/shm, $TMPDIR or /tmp */
     bool tiny;             /* leaves of four, four reader bits: what is rare happens all the time */
     bool keep_ghosts;      /* rows of the run before stay as ghosts; else each run has fresh keys */
+    uint64_t seed;         /* which runs get a table of their own, and whose keys come before whose: no answer may change */
     bool fresh_tables;     /* a table of its own for each run: open ends of ranges are the table's own */
 };
 /* INVALID, NOMEM or IO with the reason in `error`; *stage is NULL then. */

@@ -42,6 +42,8 @@ struct raw_verb {
     const char *usage;
 };
 static const struct raw_verb raw_verbs[] = {
+    {"anomalies", cmd_anomalies,
+     "varve anomalies [OPTION...]             which anomalies each scheme shows and prevents (varve anomalies --help)"},
     {"check", cmd_check, "varve check FILE [OPTION...]            judge a history (varve check --help)"},
 };
 enum { RAW_VERBS = sizeof raw_verbs / sizeof *raw_verbs };

@@ -1,0 +1,281 @@
+/* anomalies.c - `varve anomalies`: runs the schedules at every scheme and level, and prints what was shown and prevented.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "report/matrix.h"
+#include "varve_cmd.h"
+
+enum { FILES_MAX = 64, PROGRESS_AFTER_RUNS = 200000 };
+
+struct ask {
+    struct sr_options sweep;
+    const char *files[FILES_MAX];
+    unsigned file_count;
+    const char *show, *html;
+    bool list, markdown, json, help;
+};
+
+static int help(void) {
+    fputs("varve anomalies [OPTION...]\n\n"
+          "Runs every interleaving of the schedules that ship with the command at every scheme and isolation level, and\n"
+          "prints which anomalies each showed and how it prevented the others.\n\n"
+          "  --cc LIST          schemes: mvcc,2pl,occ\n"
+          "  --isolation LIST   levels asked for: ru,rc,rr,si,ser, or their long names\n"
+          "  --schedule FILE    schedules from a file instead; may be repeated (suite/schedule/README.md)\n"
+          "  --only ID|NAME     the schedules of one phenomenon, or one schedule\n"
+          "  --list             names, interleavings and what each is about; runs nothing\n"
+          "  --show NAME/N      one interleaving, step by step\n"
+          "  --markdown         the tables of docs/isolation.md\n"
+          "  --json             everything, for programs\n"
+          "  --html FILE        a page of its own, with pictures\n"
+          "  --deadlock POLICY  wound_wait, no_wait, wait_die or detect\n"
+          "  --tiny             leaves of four rows, four read lockers: what is rare happens all the time\n"
+          "  --ghosts           every run over the deleted rows of the runs before\n"
+          "  --threads N        default 2\n"
+          "  --seed N           another arrangement of keys and tables; no answer may change\n\n"
+          "Exit status: 0 nothing is violated, 1 something is, 2 usage or a bad schedule, 3 the machine failed.\n",
+          stdout);
+    return EXIT_DONE;
+}
+
+/* --- options ------------------------------------------------------------------------------------------------------ */
+
+static bool find_level(const char *word, varve_isolation *level) {
+    static const char *const names[] = {"read_uncommitted", "read_committed", "repeatable_read", "snapshot",
+                                        "serializable"};
+    if (ss_level_find(word, level)) return true;
+    for (unsigned i = 0; i < sizeof names / sizeof *names; i++) {
+        if (strcmp(word, names[i]) != 0) continue;
+        *level = (varve_isolation)(VARVE_READ_UNCOMMITTED + i);
+        return true;
+    }
+    return false;
+}
+
+static bool set_scheme(struct ask *ask, const char *word) {
+    int scheme = ss_scheme_find(word);
+    if (scheme >= 0) ask->sweep.schemes[scheme] = true;
+    return scheme >= 0;
+}
+
+static bool set_level(struct ask *ask, const char *word) {
+    varve_isolation level;
+    if (!find_level(word, &level)) return false;
+    ask->sweep.levels[level] = true;
+    return true;
+}
+
+/* Words separated by commas; false: one of them is refused, or there is none. */
+static bool each_word(struct ask *ask, const char *list, bool (*set)(struct ask *, const char *)) {
+    char word[32];
+    for (;;) {
+        size_t size = strcspn(list, ",");
+        if (size == 0 || size >= sizeof word) return false;
+        memcpy(word, list, size);
+        word[size] = 0;
+        if (!set(ask, word)) return false;
+        if (list[size] == 0) return true;
+        list += size + 1;
+    }
+}
+
+static bool is_policy(const char *word) {
+    static const char *const policies[] = {"wound_wait", "no_wait", "wait_die", "detect"};
+    for (unsigned i = 0; i < sizeof policies / sizeof *policies; i++)
+        if (strcmp(word, policies[i]) == 0) return true;
+    return false;
+}
+
+static bool parse_number(const char *text, uint64_t most, uint64_t *number) {
+    char *end;
+    errno = 0;
+    *number = strtoull(text, &end, 10);
+    return errno == 0 && end != text && *end == 0 && text[0] != '-' && *number <= most;
+}
+
+static bool set_flag(struct ask *ask, const char *name) {
+    static const char *const names[] = {"--list", "--markdown", "--json", "--tiny", "--ghosts", "--help"};
+    bool *const flags[] = {&ask->list,       &ask->markdown,          &ask->json,
+                           &ask->sweep.tiny, &ask->sweep.keep_ghosts, &ask->help};
+    for (unsigned i = 0; i < sizeof names / sizeof *names; i++) {
+        if (strcmp(name, names[i]) != 0) continue;
+        *flags[i] = true;
+        return true;
+    }
+    return false;
+}
+
+/* False: no such option. */
+static bool set_value(struct ask *ask, const char *name, const char *value, bool *good) {
+    uint64_t number;
+    *good = true;
+    if (strcmp(name, "--cc") == 0)
+        *good = each_word(ask, value, set_scheme);
+    else if (strcmp(name, "--isolation") == 0)
+        *good = each_word(ask, value, set_level);
+    else if (strcmp(name, "--schedule") == 0) {
+        *good = ask->file_count < FILES_MAX;
+        if (*good) ask->files[ask->file_count++] = value;
+    } else if (strcmp(name, "--only") == 0)
+        ask->sweep.only = value;
+    else if (strcmp(name, "--show") == 0)
+        ask->show = value;
+    else if (strcmp(name, "--html") == 0)
+        ask->html = value;
+    else if (strcmp(name, "--deadlock") == 0) {
+        ask->sweep.deadlock = value;
+        *good = is_policy(value);
+    } else if (strcmp(name, "--threads") == 0) {
+        *good = parse_number(value, 16, &number) && number != 0;
+        ask->sweep.threads = (unsigned)number;
+    } else if (strcmp(name, "--seed") == 0)
+        *good = parse_number(value, UINT64_MAX, &ask->sweep.seed);
+    else
+        return false;
+    return true;
+}
+
+static int parse(struct ask *ask, int argc, char **argv) {
+    static const char *const known[] = {"--cc",       "--isolation", "--schedule", "--only",    "--list",
+                                        "--show",     "--markdown",  "--json",     "--html",    "--deadlock",
+                                        "--tiny",     "--ghosts",    "--threads",  "--seed",    "--help"};
+    for (int i = 0; i < argc; i++) {
+        bool good;
+        if (set_flag(ask, argv[i])) continue;
+        const char *value = i + 1 < argc ? argv[i + 1] : NULL;
+        if (argv[i][0] != '-') {
+            fprintf(stderr, "varve: anomalies takes options only, not '%s' (varve anomalies --help)\n", argv[i]);
+            return EXIT_USAGE;
+        }
+        if (!set_value(ask, argv[i], value != NULL ? value : "", &good))
+            return cmd_unknown_option(argv[i], known, sizeof known / sizeof *known);
+        if (value == NULL || !good) {
+            fprintf(stderr, "varve: option %s: %s (varve anomalies --help)\n", argv[i],
+                    value == NULL ? "a value is missing" : "the value is not acceptable");
+            return EXIT_USAGE;
+        }
+        i++;
+    }
+    return EXIT_DONE;
+}
+
+/* --- what is printed ---------------------------------------------------------------------------------------------- */
+
+static int load(const struct ask *ask, struct ss_set *set) {
+    int status = VARVE_OK;
+    if (ask->file_count == 0) status = ss_set_add_corpus(set, stderr);
+    for (unsigned i = 0; i < ask->file_count; i++) {
+        int added = ss_set_add_file(set, ask->files[i], stderr);
+        if (status == VARVE_OK) status = added;
+    }
+    if (status == VARVE_OK) return EXIT_DONE;
+    if (status == VARVE_INVALID || status == VARVE_IO) return EXIT_USAGE; /* told already, with file and line */
+    return cmd_fail("anomalies", status, varve_strerror(status));
+}
+
+static int list(const struct ask *ask, const struct ss_set *set) {
+    uint64_t all = 0;
+    unsigned count = 0;
+    for (unsigned i = 0; i < set->count; i++) {
+        const struct ss_schedule *schedule = set->schedules[i];
+        const char *only = ask->sweep.only;
+        if (only != NULL && strcmp(only, schedule->id) != 0 && strcmp(only, schedule->name) != 0) continue;
+        printf("%-5s%-32s%6llu  %s\n", schedule->id, schedule->name,
+               (unsigned long long)ss_interleavings(schedule), schedule->about);
+        all += ss_interleavings(schedule);
+        count++;
+    }
+    printf("%u files' schedules, %llu interleavings\n", count, (unsigned long long)all);
+    return count != 0 ? EXIT_DONE : EXIT_NO;
+}
+
+/* NAME/N at each scheme and level chosen; without a choice all, one after another. */
+static int show(const struct ask *ask, const struct ss_set *set) {
+    char name[SS_NAME_BYTES], error[256];
+    const char *slash = strrchr(ask->show, '/');
+    uint64_t n = 0;
+    snprintf(name, sizeof name, "%.*s", (int)(slash != NULL ? slash - ask->show : (long)strlen(ask->show)), ask->show);
+    const struct ss_schedule *schedule = ss_set_find(set, name);
+    if (schedule == NULL || (slash != NULL && !parse_number(slash + 1, UINT64_MAX - 1, &n))) {
+        fprintf(stderr, "varve: --show %s: no schedule of that name (varve anomalies --list)\n", ask->show);
+        return EXIT_USAGE;
+    }
+    bool all_schemes = true, all_levels = true, first = true;
+    for (unsigned s = 0; s < SS_SCHEMES; s++) all_schemes &= !ask->sweep.schemes[s];
+    for (unsigned l = 0; l <= VARVE_SERIALIZABLE; l++) all_levels &= !ask->sweep.levels[l];
+    for (unsigned s = 0; s < SS_SCHEMES; s++) {
+        for (unsigned l = VARVE_READ_UNCOMMITTED; l <= VARVE_SERIALIZABLE; l++) {
+            if ((!all_schemes && !ask->sweep.schemes[s]) || (!all_levels && !ask->sweep.levels[l])) continue;
+            struct st_options options = {.scheme = ss_schemes[s],
+                                         .deadlock = ask->sweep.deadlock,
+                                         .level = (varve_isolation)l,
+                                         .tiny = ask->sweep.tiny,
+                                         .keep_ghosts = ask->sweep.keep_ghosts,
+                                         .seed = ask->sweep.seed};
+            if (!first) putchar('\n');
+            first = false;
+            int status = sr_show(stdout, schedule, n, &options, error, sizeof error);
+            if (status == VARVE_INVALID) return cmd_usage(error);
+            if (status != VARVE_OK) return cmd_fail("anomalies", status, error);
+        }
+    }
+    return EXIT_DONE;
+}
+
+static void progress(void *arg, uint64_t done, uint64_t all) {
+    (void)arg;
+    fprintf(stderr, "\r%llu of %llu interleavings", (unsigned long long)done, (unsigned long long)all);
+}
+
+static int report(const struct ask *ask, const struct sr_matrix *matrix) {
+    char summary[160];
+    sr_summary(matrix, summary, sizeof summary);
+    if (ask->json) {
+        sr_print_json(stdout, matrix);
+        return EXIT_DONE;
+    }
+    if (ask->markdown)
+        sr_print_markdown(stdout, matrix);
+    else
+        sr_print_text(stdout, matrix, isatty(STDOUT_FILENO) == 1);
+    FILE *out = ask->markdown ? stderr : stdout;
+    if (matrix->finding_count != 0 && !ask->markdown) fputc('\n', out);
+    sr_print_findings(out, matrix);
+    if (!ask->markdown) printf("\n%.1f s for %llu runs\n%s\n", (double)matrix->ns / 1e9,
+                               (unsigned long long)matrix->runs, summary);
+    return EXIT_DONE;
+}
+
+static int sweep(struct ask *ask, const struct ss_set *set) {
+    struct sr_matrix matrix;
+    char error[512];
+    bool terminal = isatty(STDERR_FILENO) == 1;
+    if (terminal) ask->sweep.progress = progress;
+    int status = sr_sweep(set, &ask->sweep, &matrix, error, sizeof error);
+    if (terminal) fputs("\r\033[K", stderr);
+    if (status == VARVE_INVALID) return cmd_usage(error);
+    if (status != VARVE_OK) return cmd_fail("anomalies", status, error);
+    int result = report(ask, &matrix);
+    if (result == EXIT_DONE && matrix.finding_count != 0) result = EXIT_NO;
+    sr_release(&matrix);
+    return result;
+}
+
+int cmd_anomalies(int argc, char **argv) {
+    struct ask ask = {0};
+    int status = parse(&ask, argc, argv);
+    if (status != EXIT_DONE) return status;
+    if (ask.help) return help();
+    struct ss_set set;
+    ss_set_init(&set);
+    status = load(&ask, &set);
+    if (status == EXIT_DONE)
+        status = ask.list ? list(&ask, &set) : ask.show != NULL ? show(&ask, &set) : sweep(&ask, &set);
+    ss_set_release(&set);
+    return status;
+}

@@ -3,7 +3,7 @@
 #   tests/suite/<folder>/test_*.c       suite     one folder of the isolation suite
 #   tests/stress/*.c                    stress
 #   tests/<kind>/test_*.c, test_*.sh    <kind>    api, crash, model, ...
-#   tests/support/*.c, tests/model/*.c  libraries that the others link
+#   tests/support/*.c                   a library that the others link; so is suite/, with the reference model
 #   tests/model/fake_*.c                another engine behind varve.h, to try the tests themselves: varve_test_fake
 #   tests/house/                        house     checks of the tree itself; see there
 #   tests/explore/test_*.c              explore   only with VARVE_TEST_POINTS: they switch inside operations
@@ -27,7 +27,7 @@ target_link_libraries(varve_test_flags INTERFACE varve_flags Threads::Threads)
 
 # Libraries of the tests; they take the engine from the program that links them.
 set(varve_test_libraries "")
-foreach(folder model support)
+foreach(folder support)
     file(GLOB sources CONFIGURE_DEPENDS "${varve_tests_dir}/${folder}/*.c")
     list(FILTER sources EXCLUDE REGEX "/(test|fake)_[^/]*$")
     if(sources)
@@ -159,7 +159,7 @@ if(TARGET varve_test_fake AND NOT VARVE_SANITIZE)
         if(EXISTS "${varve_tests_dir}/api/test_${name}.c")
             add_executable(fake_${name} "${varve_tests_dir}/api/test_${name}.c")
             target_link_libraries(fake_${name} PRIVATE varve_test_flags
-                $<LINK_GROUP:RESCAN,varve_test_fake,varve_test_model,varve_test_support>
+                $<LINK_GROUP:RESCAN,varve_test_fake,varve_suite,varve_test_support>
                 ${VARVE_CMOCKA_LIBRARIES} Threads::Threads m)
             list(APPEND varve_planted $<TARGET_FILE:fake_${name}>)
         endif()

@@ -8,6 +8,7 @@
 
 #include "base/bytes.h"
 #include "base/check.h"
+#include "base/planted.h"
 #include "certify/certify.h"
 #include "certify/certify_int.h"
 
@@ -15,9 +16,10 @@ enum { FIRST_CAPACITY = 32 };
 
 /* Makes room for one more element of `size` bytes. */
 static int grow(struct vcc_txn *t, void **array, uint32_t count, uint32_t *capacity, size_t size) {
-    if (vb_likely(count < *capacity)) return VARVE_OK;
+    bool fails = VK_FAULT(t->domain, read_set);
+    if (vb_likely(count < *capacity) && !fails) return VARVE_OK;
     uint32_t wanted = *capacity != 0 ? *capacity * 2 : FIRST_CAPACITY;
-    void *bigger = vb_heap_alloc(t->heap, wanted * size);
+    void *bigger = fails ? NULL : vb_heap_alloc(t->heap, wanted * size);
     if (bigger == NULL)
         return vk_fail(&t->detail, VARVE_NOMEM, VARVE_REASON_RESOURCE, "out of memory for the read set");
     if (count != 0) memcpy(bigger, *array, count * size);
@@ -39,7 +41,7 @@ int vct_note_read(struct vcc_txn *t, const struct vst_record *record, uint64_t s
 static int keep_bytes(struct vcc_txn *t, varve_slice bytes, varve_slice *kept) {
     *kept = bytes;
     if (bytes.data == NULL) return VARVE_OK;
-    void *copy = vb_arena_alloc(&t->arena, bytes.size != 0 ? bytes.size : 1);
+    void *copy = VK_FAULT(t->domain, range) ? NULL : vb_arena_alloc(&t->arena, bytes.size != 0 ? bytes.size : 1);
     if (copy == NULL) return vk_fail(&t->detail, VARVE_NOMEM, VARVE_REASON_RESOURCE, "out of memory for a range");
     memcpy(copy, bytes.data, bytes.size);
     kept->data = copy;
@@ -107,7 +109,7 @@ int vct_note_range(struct vcc_txn *t, struct vcc_scan *scan, const struct vcc_st
             range->high_inclusive = step->to_inclusive;
         } else {
             range->low = to;
-            range->low_strict = !step->to_inclusive;
+            range->low_strict = !step->to_inclusive || VB_PLANTED(87);
         }
         if (++range->rows > t->domain->limits.scan_small) range->large = true;
     }
@@ -117,7 +119,7 @@ int vct_note_range(struct vcc_txn *t, struct vcc_scan *scan, const struct vcc_st
 void vct_own_insert(struct vcc_txn *t, const struct vst_inserted *inserted) {
     for (uint32_t i = 0; i < t->reads.node_count; i++) {
         struct vcc_node_entry *node = &t->reads.nodes[i];
-        if (node->leaf == inserted->leaf && node->phantom == inserted->phantom_before)
+        if (node->leaf == inserted->leaf && (node->phantom == inserted->phantom_before || VB_PLANTED(56)))
             node->phantom = inserted->phantom_after;
     }
 }

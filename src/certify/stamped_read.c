@@ -4,11 +4,12 @@
  * SPDX-License-Identifier: MIT
  */
 #include "base/check.h"
+#include "base/planted.h"
 #include "certify/certify.h"
 #include "lockmgr/lockmgr.h"
 
 bool vct_validates_rows(const struct vcc_txn *t) {
-    return !t->read_only && (t->level == VARVE_REPEATABLE_READ || t->level == VARVE_SERIALIZABLE);
+    return !t->read_only && ((t->level == VARVE_REPEATABLE_READ && !VB_PLANTED(80)) || t->level == VARVE_SERIALIZABLE);
 }
 
 bool vct_validates_ranges(const struct vcc_txn *t, const struct vcc_scan *scan) {
@@ -20,7 +21,7 @@ static int meet_newer(struct vcc_txn *t, bool may_go_stale) {
     if (t->stale) return VARVE_OK;
     bool lost;
     int status = vct_extend(t, &lost);
-    if (status == VARVE_OK) return VCC_RETRY;
+    if (status == VARVE_OK) return VB_PLANTED(59) ? VARVE_OK : VCC_RETRY;
     if (status != VARVE_CONFLICT || lost || !may_go_stale || t->wset.live != 0 ||
         vb_load_relaxed(&t->slot->lock_holder))
         return status;
@@ -32,7 +33,7 @@ static int meet_newer(struct vcc_txn *t, bool may_go_stale) {
 static int lock_newest(struct vcc_txn *t, struct vst_record *record) {
     VB_TRY(vlm_acquire(t, record, VLM_U));
     uint64_t newest = vst_tid_cts(vb_load_acquire(&record->tid));
-    if (newest <= t->snap) return VARVE_OK;
+    if (newest <= t->snap || VB_PLANTED(60)) return VARVE_OK;
     if (t->level == VARVE_SNAPSHOT)
         return vcc_refuse(t, VARVE_CONFLICT, VARVE_REASON_WRITE_WRITE, NULL, vst_record_key(record),
                           "it has a newer version than the snapshot");
@@ -50,7 +51,8 @@ int vct_read(struct vcc_txn *t, const struct vcc_access *access, struct vcc_resu
     struct vst_record *record = access->found.record;
     if (access->hint == VCC_FOR_UPDATE) VB_TRY(lock_newest(t, record));
     struct vst_seen seen;
-    int status = vst_read_at(t->domain, record, t->snap, t->self, access->arena, &seen);
+    bool newest = VB_PLANTED(40) && !may_go_stale && !t->read_only && t->wset.live == 0;
+    int status = vst_read_at(t->domain, record, newest ? UINT64_MAX >> 8 : t->snap, t->self, access->arena, &seen);
     if (status == VST_WAIT) {
         t->pending = (struct vcc_pending){.writer = seen.writer, .stamp = t->snap};
         return VCC_WAIT;
@@ -60,17 +62,24 @@ int vct_read(struct vcc_txn *t, const struct vcc_access *access, struct vcc_resu
     if (vct_validates_rows(t)) {
         bool existence = access->hint == VCC_EXISTENCE;
         bool same_presence = ((seen.tid & VST_GHOST) == 0) == seen.present;
-        if (!seen.newest && !(existence && same_presence)) VB_TRY(meet_newer(t, may_go_stale));
+        if (!seen.newest && !(existence && same_presence) && !VB_PLANTED(4)) VB_TRY(meet_newer(t, may_go_stale));
         bool item = access->hint != VCC_UNTRACKED &&
-                    (seen.present || access->hint != VCC_SCAN || t->level == VARVE_SERIALIZABLE);
+                    (seen.present || access->hint != VCC_SCAN || (t->level == VARVE_SERIALIZABLE && !VB_PLANTED(3)));
         if (item && !t->stale) VB_TRY(vct_note_read(t, record, seen.tid, existence));
     }
-    vcc_observe(t, seen.cts);
+    if (!VB_PLANTED(54)) vcc_observe(t, seen.cts);
     *result = (struct vcc_result){seen.value, seen.cts, seen.present};
     return VARVE_OK;
 }
 
+static bool only_deletes(const struct vcc_txn *t) {
+    for (uint32_t i = 0; i < t->sorted_count; i++)
+        if (t->sorted[i]->kind != VK_DELETE) return false;
+    return true;
+}
+
 int vct_validate_level(struct vcc_txn *t, uint64_t cts) {
+    if (VB_PLANTED(81) && only_deletes(t)) return VARVE_OK;
     return vct_validates_rows(t) ? vct_validate(t, cts) : VARVE_OK;
 }
 

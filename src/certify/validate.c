@@ -6,6 +6,7 @@
  */
 #include "base/bytes.h"
 #include "base/check.h"
+#include "base/planted.h"
 #include "certify/certify.h"
 #include "certify/certify_int.h"
 
@@ -15,7 +16,8 @@ enum { RECHECK_FACTOR = 4, RECHECK_FREE = 64 };
 /* V3 for one record met now: it was there, and as it is, at the stamp; nobody changes it at or below as_of. */
 static bool fits(struct vcc_txn *t, const struct vst_record *record, uint64_t as_of) {
     uint64_t tid = vb_load_acquire(&record->tid);
-    bool own_ghost = vst_tid_cts(tid) == 0 && vst_lk_writer(vb_load_acquire(&record->lk)) == t->self;
+    bool own = vst_lk_writer(vb_load_acquire(&record->lk)) == t->self;
+    bool own_ghost = own && (vst_tid_cts(tid) == 0 || VB_PLANTED(55));
     if (own_ghost || (tid & VST_FROZEN) != 0) return true;
     if (vst_tid_cts(tid) > t->snap) return false;
     return vst_holds(t->domain, record, tid & VST_TID_MASK, as_of, t->self, false);
@@ -34,6 +36,7 @@ static bool absent_still(struct vcc_txn *t, const struct vst_record *purged, uin
 
 static bool row_holds(struct vcc_txn *t, const struct vcc_read_entry *entry, uint64_t as_of) {
     bool existence = (entry->seen & VCT_EXISTENCE) != 0;
+    if (VB_PLANTED(41) && vst_lk_writer(vb_load_acquire(&entry->record->lk)) == t->self) return true;
     if (vb_likely(vst_holds(t->domain, entry->record, entry->seen & VST_TID_MASK, as_of, t->self, existence)))
         return true;
     bool purged = (entry->seen & VST_GHOST) != 0 && (vb_load_acquire(&entry->record->tid) & VST_FROZEN) != 0;
@@ -90,7 +93,8 @@ static int ranges_hold(struct vcc_txn *t, uint64_t as_of) {
         if (!vst_phantom_same(node->leaf, node->phantom)) reads->ranges[node->range].large = true;
     }
     for (uint32_t i = 0; i < reads->range_count; i++)
-        if (reads->ranges[i].large) VB_TRY(rescan(t, &reads->ranges[i], as_of));
+        if (reads->ranges[i].large && !(VB_PLANTED(19) && reads->ranges[i].rows > t->domain->limits.scan_small))
+            VB_TRY(rescan(t, &reads->ranges[i], as_of));
     return VARVE_OK;
 }
 
@@ -112,8 +116,9 @@ int vct_extend(struct vcc_txn *t, bool *lost) {
         return vk_fail(&t->detail, VARVE_CONFLICT, VARVE_REASON_STALE, "the snapshot was moved forward too often");
     uint64_t s = vb_load_acquire(&t->domain->clock);
     VK_YIELD(t->domain, extend_clock);
-    VB_TRY(vct_validate(t, s));
+    if (!(VB_PLANTED(13) && t->wset.live == 0)) VB_TRY(vct_validate(t, s));
     VK_YIELD(t->domain, extend_checked);
+    if (VB_PLANTED(58)) s = vb_load_acquire(&t->domain->clock);
     while (vb_unlikely(!vk_snapshot_move(t->domain, t->slot, s))) {
         s = vk_snapshot_register(t->domain, t->slot); /* the old stamp is given up: only success will do now */
         *lost = true;
@@ -122,6 +127,7 @@ int vct_extend(struct vcc_txn *t, bool *lost) {
     }
     t->snap = s;
     t->snap_moves++;
+    if (VB_PLANTED(11)) t->reads.entry_count = 0;
     VK_YIELD(t->domain, extend_moved);
     vb_add_relaxed(t->shared->extensions, 1);
     return VARVE_OK;

@@ -20,6 +20,7 @@
 
 #include "base/arena.h"
 #include "base/check.h"
+#include "base/planted.h"
 #include "os/rcu.h"
 
 /* One block holds the slots, the two captures and the owners of the reader bits, in this order. */
@@ -130,7 +131,7 @@ static void capture_snapshots(const struct vk_domain *domain, const struct vk_ca
         uint64_t snap = vb_load_acquire(&domain->slots[id].snap); /* pairs with vk_snapshot_release */
         if (snap == VK_NO_SNAP) continue;
         VK_YIELD(domain, gc_slot);
-        if (snap < last->gc_floor && !captured(last, snap)) continue;
+        if (snap < last->gc_floor && (!captured(last, snap) || VB_PLANTED(52))) continue;
         next->snaps[count++] = snap;
     }
     sort_stamps(next->snaps, count);
@@ -209,6 +210,7 @@ static uint64_t all_reader_bits(const struct vk_domain *domain) {
 
 bool vk_reader_bit_lease(struct vk_domain *domain, struct vk_slot *slot) {
     if (slot->reader_bit != 0) return true;
+    if (VK_FAULT(domain, reader_bits)) return false;
     uint64_t taken = vb_load_relaxed(&domain->reader_bits);
     unsigned bit;
     do {

@@ -24,6 +24,7 @@
 
 #include "base/alloc.h"
 #include "base/atomics.h"
+#include "base/planted.h"
 #include "core/hooks.h"
 #include "core/limits.h"
 #include "os/os.h"
@@ -94,11 +95,12 @@ void vk_domain_close(struct vk_domain *domain);
 static inline uint64_t vk_snapshot_register(struct vk_domain *domain, struct vk_slot *slot) {
     for (;;) {
         uint64_t s = vb_load_acquire(&domain->clock);
+        if (VB_PLANTED(53) && s > 1) s--;
         VK_YIELD(domain, snapshot_loaded);
         vb_store_relaxed(&slot->snap, s);
         vos_light_barrier(); /* pairs with the janitor's membarrier */
         VK_YIELD(domain, snapshot_stored);
-        if (vb_likely(vb_load_acquire(&domain->gc_floor) <= s)) return s;
+        if (vb_likely(vb_load_acquire(&domain->gc_floor) <= s) || VB_PLANTED(7)) return s;
     }
 }
 /* Registers exactly s (loaded from the clock a moment ago). False: the janitor has passed it, and whatever the slot held
@@ -131,7 +133,7 @@ uint64_t vk_now_ns(struct vk_domain *domain); /* hook or os */
 /* True when the slot's current attempt has been wounded. Owner only. */
 static inline bool vk_wounded(const struct vk_slot *slot) {
     uint64_t wound = vb_load_acquire(&slot->wound);
-    return vb_unlikely(wound != 0) && wound == (vb_load_relaxed(&slot->gen) << 1 | 1);
+    return vb_unlikely(wound != 0) && (wound == (vb_load_relaxed(&slot->gen) << 1 | 1) || VB_PLANTED(63));
 }
 
 /* Leases a reader bit to the slot; false when all are out. */

@@ -37,6 +37,7 @@
     /* precommit */                                                                                                   \
     X(precommit_sorted, "precommit.sorted", "the write set is sorted, nothing locked")                                \
     X(precommit_found, "precommit.found", "a write's record was looked up, it is not locked")                         \
+    X(precommit_leaf, "precommit.leaf", "the leaf of a new key is found, not latched")                                \
     X(precommit_latched, "precommit.latched", "the leaf of a new key is latched, its gap tested")                     \
     X(precommit_linked, "precommit.linked", "a ghost is linked")                                                      \
     X(precommit_locked, "precommit.locked", "one more record of the write set is locked")                             \

@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/planted.h"
 
 enum { LINEAR_WRITES = 8, FIRST_CAPACITY = 16, FIRST_INDEX = 64, INSERTION_SORT_WRITES = 24 };
 #define COUNT_LIMIT (UINT32_C(1) << 30)
@@ -38,6 +39,7 @@ static uint64_t hash_of(uint32_t table_id, varve_slice key) {
 }
 
 static bool same_key(const struct vk_write *write, uint64_t hash, uint32_t table_id, varve_slice key) {
+    if (VB_PLANTED(42) && ((write->hash ^ hash) & 63) == 0) return true;
     return write->hash == hash && write->table_id == table_id && vb_equal(write->key, key);
 }
 
@@ -258,7 +260,7 @@ static void revive(struct vk_write *previous, const struct vk_write *write) {
 }
 
 void vk_wset_rollback(struct vk_wset *wset, uint32_t mark) {
-    while (wset->count > mark) {
+    while (wset->count > mark + (VB_PLANTED(74) ? 1 : 0)) {
         struct vk_write *write = wset->writes[--wset->count], *previous = write->previous;
         wset->bytes -= write->key.size + write->value.size;
         if (wset->index != NULL) *index_place(wset->index, wset->index_size, write) = previous;
@@ -317,7 +319,7 @@ void vk_wset_sorted(struct vk_wset *wset, struct vk_write **sorted) {
         if (count != 0 && before(write, sorted[count - 1])) in_order = false;
         sorted[count++] = write;
     }
-    if (in_order) return;
+    if (in_order || VB_PLANTED(69)) return;
     if (count <= INSERTION_SORT_WRITES)
         insertion_sort(sorted, count);
     else

@@ -25,6 +25,7 @@
 
 #include "base/bytes.h"
 #include "base/check.h"
+#include "base/planted.h"
 #include "lockmgr/lockmgr.h"
 
 static enum varve_isolation effective_level(enum varve_isolation asked, bool read_only) {
@@ -65,12 +66,14 @@ static int protect_row(struct vcc_txn *t, struct vst_record *record, enum vcc_hi
 static int read_row(struct vcc_txn *t, const struct vcc_access *access, struct vcc_result *result) {
     struct vst_record *record = access->found.record;
     struct vst_seen seen;
+    if (t->read_only && VB_PLANTED(20)) return answer(t, vst_read_newest(record, access->arena, &seen), &seen, result);
     if (t->read_only)
         return answer(t, vst_read_at(t->domain, record, t->snap, t->self, access->arena, &seen), &seen, result);
     bool passing = access->hint == VCC_SCAN && t->level == VARVE_REPEATABLE_READ && !vlm_holds(t, record, VLM_S);
+    bool brief = VB_PLANTED(22) && access->hint != VCC_FOR_UPDATE && !vlm_holds(t, record, VLM_S);
     VB_TRY(protect_row(t, record, access->hint));
     int status = answer(t, vst_read_newest(record, access->arena, &seen), &seen, result);
-    if (status == VARVE_OK && passing && !result->present) vlm_release(t, record, VLM_S); /* L2 */
+    if (status == VARVE_OK && ((passing && !result->present) || brief)) vlm_release(t, record, VLM_S); /* L2 */
     return status;
 }
 
@@ -109,11 +112,13 @@ static int lock_absence(struct vcc_txn *t, struct vst_table *table, varve_slice 
 
 static int range(struct vcc_txn *t, struct vcc_scan *scan, const struct vcc_step *step) {
     if (t->read_only || t->level == VARVE_READ_COMMITTED) return VARVE_OK;
+    if (VB_PLANTED(33) && scan->point) return VARVE_OK;
     if (scan->point) return lock_absence(t, scan->table, scan->from);
     if (t->level != VARVE_SERIALIZABLE) return VARVE_OK; /* L2 */
+    if (VB_PLANTED(23) && step->guard == vst_sentinel(scan->table)) return VARVE_OK;
     VB_TRY(vlm_acquire(t, step->guard, VLM_GS));
     if (!in_portion(step->portion, step->guard) && !still_guards(scan, step, step->guard)) return VCC_RETRY;
-    return vst_leaf_same(step->portion->leaf, step->portion->olc) ? VARVE_OK : VCC_RETRY; /* K9 */
+    return vst_leaf_same(step->portion->leaf, step->portion->olc) || VB_PLANTED(68) ? VARVE_OK : VCC_RETRY; /* K9 */
 }
 
 /* --- writing and the end ------------------------------------------------------------------------------------------ */

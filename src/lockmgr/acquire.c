@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/planted.h"
 #include "lockmgr/lockmgr_int.h"
 #include "os/rcu.h"
 
@@ -23,7 +24,7 @@ void vlm_become_holder(struct vcc_txn *t) {
 }
 
 int vlm_check_wound(struct vcc_txn *t) {
-    if (vb_likely(!vk_wounded(t->slot))) return VARVE_OK;
+    if (vb_likely(!vk_wounded(t->slot)) || VB_PLANTED(62)) return VARVE_OK;
     if (t->shared->deadlock == VCC_DETECT)
         return vk_fail(&t->detail, VARVE_DEADLOCK, VARVE_REASON_CYCLE,
                        "the youngest of a cycle of waiting transactions");
@@ -32,9 +33,10 @@ int vlm_check_wound(struct vcc_txn *t) {
 
 int vlm_make_room(struct vcc_txn *t) {
     struct vcc_locks *locks = &t->locks;
-    if (vb_likely(locks->count < locks->capacity)) return VARVE_OK;
+    bool fails = VK_FAULT(t->domain, locks);
+    if (vb_likely(locks->count < locks->capacity) && !fails) return VARVE_OK;
     uint32_t wanted = locks->capacity != 0 ? locks->capacity * 2 : FIRST_CAPACITY;
-    struct vcc_lock *bigger = vb_heap_alloc(t->heap, wanted * sizeof(*bigger));
+    struct vcc_lock *bigger = fails ? NULL : vb_heap_alloc(t->heap, wanted * sizeof(*bigger));
     if (bigger == NULL) return vk_fail(&t->detail, VARVE_NOMEM, VARVE_REASON_RESOURCE, "out of memory for locks");
     if (locks->count != 0) memcpy(bigger, locks->held, locks->count * sizeof(*bigger));
     vb_heap_free(t->heap, locks->held, locks->capacity * sizeof(*bigger));
@@ -64,6 +66,7 @@ int vlm_acquire(struct vcc_txn *t, struct vst_record *record, enum vlm_mode mode
     if (vb_likely(status == VARVE_OK)) status = lease_bit(t, mode);
     if (vb_likely(status == VARVE_OK)) status = vlm_make_room(t);
     if (vb_unlikely(status != VARVE_OK)) return status;
+    if (VB_PLANTED(28) && mode == VLM_X && !vlm_holds(t, record, VLM_U)) vlm_release(t, record, VLM_S);
     status = vlm_try(t, &(struct vlm_ask){record, mode, 0}, false);
     if (status == VCC_WAIT) t->pending = (struct vcc_pending){.record = record, .mode = mode};
     return status;
@@ -131,6 +134,7 @@ void vlm_release_all(struct vcc_txn *t, bool committed) {
     struct vlm_me me = vlm_me(t);
     vlm_release_writes(t, committed);
     t->sorted_count = 0;
+    if (VB_PLANTED(83)) vk_reader_bit_return(t->domain, t->slot);
     for (uint32_t i = t->locks.count; i-- != 0;) {
         const struct vcc_lock *lock = &t->locks.held[i];
         vlm_drop(t->domain, vlm_word(lock->record, lock->modes), me);

@@ -18,6 +18,8 @@
 
 #include "lockmgr/lockmgr_int.h"
 
+#include "base/planted.h"
+
 enum { PATH_MAX_SLOTS = 64 };
 
 struct step {
@@ -46,9 +48,15 @@ static void push(struct path *path, unsigned slot_id) {
     uint64_t own = leased != 0 ? (uint64_t)1 << (leased - 1) : 0;
     if (vst_lk_writer(v) != 0 && vst_lk_writer(v) != slot_id)
         step->writer = vst_lk_writer(v);
-    else
+    else if (!VB_PLANTED(26))
         step->readers = v & VST_LK_READERS & ~own;
-    if ((v & VST_LK_CLAIM) != 0) step->queue = word;
+    if ((v & VST_LK_CLAIM) != 0 || VB_PLANTED(27)) step->queue = word;
+}
+
+static unsigned any_waiter(struct vk_domain *domain, const uint64_t *word, unsigned self, unsigned after) {
+    for (unsigned id = after + 1; id <= domain->slot_count; id++)
+        if (id != self && vb_load_acquire(&domain->slots[id].waiting_on) == (uint64_t)(uintptr_t)word) return id;
+    return 0;
 }
 
 /* The next slot that the last of the path waits for, 0: none is left. */
@@ -61,7 +69,8 @@ static unsigned next_edge(struct path *path) {
         step->readers &= step->readers - 1;
     }
     if (to != 0 || step->queue == NULL) return to;
-    to = vlm_older_waiter(path->domain, step->queue, step->slot, step->queued);
+    to = VB_PLANTED(27) ? any_waiter(path->domain, step->queue, step->slot, step->queued)
+                        : vlm_older_waiter(path->domain, step->queue, step->slot, step->queued);
     step->queued = to;
     if (to == 0) step->queue = NULL;
     return to;
@@ -92,7 +101,7 @@ unsigned vlm_find_cycle(struct vk_domain *domain, unsigned self, uint64_t *gen) 
         if (to == self) return youngest(&path, gen);
         if (to == 0)
             path.depth--;
-        else if ((path.visited[to / 64] >> (to % 64) & 1) == 0 && path.depth < PATH_MAX_SLOTS)
+        else if ((path.visited[to / 64] >> (to % 64) & 1) == 0 && path.depth < (VB_PLANTED(15) ? 2 : PATH_MAX_SLOTS))
             push(&path, to);
     }
     return 0;

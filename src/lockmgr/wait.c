@@ -21,6 +21,7 @@
 
 #include "base/bytes.h"
 #include "base/check.h"
+#include "base/planted.h"
 #include "lockmgr/lockmgr_int.h"
 #include "os/rcu.h"
 
@@ -61,6 +62,9 @@ static unsigned goes_first(const struct vcc_txn *t, const struct vlm_ask *ask, u
 /* The lock could not be had while the word shows v. */
 static bool blocked(const struct vcc_txn *t, const struct vlm_ask *ask, uint64_t v, bool claimed) {
     struct vlm_rivals rivals = vlm_rivals(v, ask->mode, vlm_me(t));
+    if (VB_PLANTED(61) && ask->mode == VLM_S && rivals.writer != 0 && rivals.writer <= t->domain->slot_count &&
+        vk_commit_state(vb_load_acquire(&t->domain->slots[rivals.writer].commit)) == VK_IDLE)
+        return false;
     if (rivals.writer != 0 || rivals.readers != 0) return true;
     if ((ask->flags & VLM_ORDINARY) != 0 && (v & VST_LK_CLAIM) != 0) return true;
     return goes_first(t, ask, v, claimed) != 0;
@@ -68,7 +72,7 @@ static bool blocked(const struct vcc_txn *t, const struct vlm_ask *ask, uint64_t
 
 /* K3: an ordinary committer may not keep its locks while it waits here. */
 static bool barred(const struct vk_domain *domain, const struct vlm_rivals *rivals, uint64_t v) {
-    if ((v & VST_LK_CLAIM) != 0 || rivals->readers != 0) return true;
+    if ((v & VST_LK_CLAIM) != 0 || (rivals->readers != 0 && !VB_PLANTED(65))) return true;
     return rivals->writer != 0 && rivals->writer <= domain->slot_count &&
            vb_load_acquire(&domain->slots[rivals->writer].lock_holder) != 0;
 }
@@ -185,6 +189,7 @@ static int doze(struct wait *w) {
     if (searches && (until == 0 || w->search_ns < until)) until = w->search_ns;
     vb_add_relaxed(t->shared->lock_waits, 1);
     VK_YIELD(t->domain, lock_sleep);
+    if (VB_PLANTED(85)) vb_store_release(&t->slot->waiting_on, (uint64_t)(uintptr_t)w->word);
     bool woken = vk_sleep(t->domain, t->slot, &info, until);
     if (woken && !searches) return VARVE_OK;
     uint64_t now = vk_now_ns(t->domain);
@@ -199,7 +204,7 @@ static int doze(struct wait *w) {
 static int park(struct wait *w) {
     struct vk_slot *slot = w->t->slot;
     vb_exchange_acq_rel(&slot->wake, 0);
-    vb_store_release(&slot->waiting_on, (uint64_t)(uintptr_t)w->word);
+    if (!VB_PLANTED(85)) vb_store_release(&slot->waiting_on, (uint64_t)(uintptr_t)w->word);
     uint64_t v = vb_load_acquire(w->word);
     if (!blocked(w->t, w->ask, v, w->claimed)) return VARVE_OK;
     VK_YIELD(w->t->domain, lock_mark);
@@ -220,7 +225,7 @@ static int park(struct wait *w) {
 /* K4. Those who queue behind this one (invariant 3) must look again, whoever owns the claim. */
 static void give_up(struct wait *w) {
     uint64_t v = vb_load_relaxed(w->word);
-    uint64_t cleared = w->claimed ? VST_LK_CLAIM | VST_LK_WAITERS : VST_LK_WAITERS;
+    uint64_t cleared = w->claimed && !VB_PLANTED(64) ? VST_LK_CLAIM | VST_LK_WAITERS : VST_LK_WAITERS;
     while (!vb_cas(w->word, &v, v & ~cleared)) continue;
     if ((v & VST_LK_WAITERS) != 0) vlm_wake_word(w->t->domain, w->word);
 }
@@ -245,7 +250,7 @@ int vlm_try(struct vcc_txn *t, const struct vlm_ask *ask, bool claimed) {
     } while (!vb_cas(word, &v, next));
     if (claimed && (v & VST_LK_WAITERS) != 0) vlm_wake_word(t->domain, word);
     VK_YIELD(t->domain, lock_granted);
-    if (vb_unlikely((vb_load_acquire(&ask->record->tid) & VST_FROZEN) != 0)) {
+    if (vb_unlikely((vb_load_acquire(&ask->record->tid) & VST_FROZEN) != 0) && !VB_PLANTED(70)) {
         if (!vlm_has_any(v, me)) vlm_drop(t->domain, word, me);
         return VCC_RETRY;
     }

@@ -19,9 +19,12 @@
  */
 #include "lockmgr/lockmgr_int.h"
 
+#include "base/planted.h"
+
 struct vlm_rivals vlm_rivals(uint64_t v, unsigned mode, struct vlm_me me) {
     struct vlm_rivals rivals = {0, 0};
     if (mode != VLM_GS && mode != VLM_INSERT && vst_lk_writer(v) != me.slot) rivals.writer = vst_lk_writer(v);
+    if (VB_PLANTED(25) && mode == VLM_X && (v & me.bit) != 0) return rivals;
     if (mode == VLM_X || mode == VLM_INSERT) rivals.readers = v & VST_LK_READERS & ~me.bit;
     return rivals;
 }
@@ -29,7 +32,7 @@ struct vlm_rivals vlm_rivals(uint64_t v, unsigned mode, struct vlm_me me) {
 bool vlm_covers(uint64_t v, unsigned mode, struct vlm_me me) {
     bool writer = vst_lk_writer(v) == me.slot;
     switch (mode) {
-    case VLM_S: return writer || (v & me.bit) != 0;
+    case VLM_S: return writer || (v & (VB_PLANTED(32) ? VST_LK_READERS : me.bit)) != 0;
     case VLM_U: return writer;
     case VLM_X: return writer && (v & VST_LK_UPGRADE) == 0;
     case VLM_GS: return (v & me.bit) != 0;
@@ -66,5 +69,8 @@ void vlm_drop(struct vk_domain *domain, uint64_t *word, struct vlm_me me) {
 
 void vlm_wake_word(struct vk_domain *domain, const uint64_t *word) {
     for (unsigned id = 1; id <= domain->slot_count; id++)
-        if (vb_load_acquire(&domain->slots[id].waiting_on) == (uint64_t)(uintptr_t)word) vk_wake(domain, id);
+        if (vb_load_acquire(&domain->slots[id].waiting_on) == (uint64_t)(uintptr_t)word) {
+            vk_wake(domain, id);
+            if (VB_PLANTED(31)) break;
+        }
 }

@@ -16,6 +16,7 @@
  */
 #include "base/bytes.h"
 #include "base/check.h"
+#include "base/planted.h"
 #include "lockmgr/lockmgr_int.h"
 #include "os/rcu.h"
 
@@ -58,6 +59,7 @@ static int refuse_presence(struct vcc_txn *t, const struct vk_write *write) {
 
 /* The record is locked: its presence cannot change any more. */
 static int check_locked(struct vcc_txn *t, const struct plan *plan, const struct vk_write *write) {
+    if (VB_PLANTED(44)) return plan->check != NULL ? plan->check(t, write) : VARVE_OK;
     bool ghost = (vb_load_acquire(&write->record->tid) & VST_GHOST) != 0;
     if (write->precondition == VK_MUST_BE_ABSENT && !ghost) return refuse_presence(t, write);
     if (write->precondition == VK_MUST_BE_PRESENT && ghost) return refuse_presence(t, write);
@@ -151,6 +153,7 @@ static void release_one(struct vcc_txn *t, struct vk_write *write, bool committe
     struct vst_record *record = write->record;
     struct vlm_me me = vlm_me(t);
     if (write->new_ghost) {
+        if (VB_PLANTED(30) && !committed) vlm_drop(t->domain, &record->lk, me);
         if (!committed) vst_remove_ghost(write->table, t->heap, record, me.bit); /* invariant 3 */
         VK_YIELD(t->domain, end_unlinked);
         vlm_drop(t->domain, &record->gap, me); /* what it inherited from its successor */

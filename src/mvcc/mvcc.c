@@ -16,6 +16,7 @@
 #include "mvcc/mvcc.h"
 
 #include "base/check.h"
+#include "base/planted.h"
 #include "certify/certify.h"
 #include "lockmgr/lockmgr.h"
 
@@ -35,12 +36,15 @@ static int read_row(struct vcc_txn *t, const struct vcc_access *access, struct v
 
 static int range(struct vcc_txn *t, struct vcc_scan *scan, const struct vcc_step *step) {
     if (t->stale || !vct_validates_ranges(t, scan)) return VARVE_OK;
+    if (VB_PLANTED(1) && !scan->point) return VARVE_OK;
+    if (VB_PLANTED(2) && scan->point) return VARVE_OK;
     return vct_note_range(t, scan, step);
 }
 
 /* M2 */
 static int first_committer(struct vcc_txn *t, const struct vst_table *table, varve_slice key, uint64_t tid) {
     if (vst_tid_cts(tid) <= t->snap) return VARVE_OK;
+    if (VB_PLANTED(16) && (tid & VST_GHOST) != 0) return VARVE_OK;
     return vcc_refuse(t, VARVE_CONFLICT, VARVE_REASON_WRITE_WRITE, table, key,
                       "it has a newer version than the snapshot");
 }
@@ -59,7 +63,7 @@ static int check_locked(struct vcc_txn *t, const struct vk_write *write) {
 }
 
 static int precommit(struct vcc_txn *t) {
-    return vlm_lock_writes(t, t->level == VARVE_SNAPSHOT ? check_locked : NULL, vct_own_insert);
+    return vlm_lock_writes(t, t->level == VARVE_SNAPSHOT && !VB_PLANTED(79) ? check_locked : NULL, vct_own_insert);
 }
 
 const struct vcc_ops vmv_ops = {

@@ -17,6 +17,7 @@
  */
 #include "storage/record.h"
 
+#include "base/planted.h"
 #include "os/os.h"
 #include "storage/version_int.h"
 
@@ -35,7 +36,7 @@ static unsigned committer_below(const struct vk_domain *domain, const struct vst
     if (vb_likely(writer == 0) || writer == self || writer > domain->slot_count) return 0;
     uint64_t word = vb_load_acquire(&domain->slots[writer].commit);
     *state = vk_commit_state(word);
-    if (*state == VK_IDLE) return 0;
+    if (*state == VK_IDLE || (VB_PLANTED(18) && *state == VK_PREP)) return 0;
     return *state == VK_COMMITTING && vk_commit_cts(word) > s ? 0 : writer;
 }
 
@@ -92,7 +93,7 @@ static void copy_words(uint8_t *to, const uint64_t *from, size_t size) {
 
 static bool still(const struct vst_record *record, uint64_t tid) {
     vb_fence_acquire(); /* pairs with the installer's release fence: whoever saw a new word sees BUSY or the new tid */
-    return vb_likely(vb_load_relaxed(&record->tid) == tid);
+    return vb_likely(vb_load_relaxed(&record->tid) == tid) || VB_PLANTED(50);
 }
 
 /* Reads the record's own version, whose tid (not BUSY) was just loaded. OK, NOMEM, or AGAIN when it was replaced. */
@@ -120,9 +121,11 @@ static int read_own(const struct vst_record *record, uint64_t tid, struct vb_are
 
 int vst_read_at(struct vk_domain *domain, const struct vst_record *record, uint64_t s, unsigned self,
                 struct vb_arena *arena, struct vst_seen *seen) {
+    if (arena != NULL && VK_FAULT(domain, value)) return VARVE_NOMEM;
     for (unsigned spins = 0;;) {
         enum vk_state state;
         unsigned writer = committer_below(domain, record, s, self, &state);
+        if (VB_PLANTED(8) && writer != 0 && state == VK_COMMITTING) writer = 0;
         if (vb_unlikely(writer != 0)) {
             if (spins++ >= (state == VK_PREP ? PREP_SPINS : INSTALL_SPINS)) {
                 seen->writer = writer;
@@ -182,6 +185,7 @@ bool vst_holds(struct vk_domain *domain, const struct vst_record *record, uint64
                bool existence) {
     enum vk_state state;
     for (unsigned spins = 0; committer_below(domain, record, as_of, self, &state) != 0; spins++) {
+        if (VB_PLANTED(35)) break;
         /* A commit at or below as_of replaces the version for sure, but perhaps not its presence. */
         unsigned limit = state == VK_PREP ? PREP_SPINS : existence ? INSTALL_SPINS : 0;
         if (spins >= limit) return false;
@@ -189,8 +193,9 @@ bool vst_holds(struct vk_domain *domain, const struct vst_record *record, uint64
     }
     VK_YIELD(domain, validate_judged);
     uint64_t now = vb_load_acquire(&record->tid), version;
+    if (VB_PLANTED(37)) now &= ~(uint64_t)VST_FROZEN;
     if (vb_unlikely((now & VST_FROZEN) != 0)) return false;
-    if (!version_as_of(domain, record, now, as_of, &version)) return false;
-    uint64_t compared = existence ? VST_GHOST : VST_TID_MASK;
+    if (!version_as_of(domain, record, now, as_of, &version)) return VB_PLANTED(39);
+    uint64_t compared = existence ? (VB_PLANTED(57) ? 0 : VST_GHOST) : VST_TID_MASK;
     return ((version ^ tid) & compared) == 0;
 }

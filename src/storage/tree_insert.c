@@ -15,6 +15,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include "base/check.h"
+#include "base/planted.h"
 #include "storage/storage.h"
 #include "storage/tree.h"
 
@@ -31,13 +32,13 @@ static int link_ghost(const struct vst_table *table, struct vst_node *leaf, cons
     vb_fence_seq_cst(); /* between latch and gap word: invariant 2 */
     struct vst_record *next = successor(table, leaf, place->pos, place->count);
     uint64_t gap = vb_load_acquire(&next->gap) & VST_LK_READERS;
-    if ((gap & ~own) != 0) {
+    if ((gap & ~own) != 0 && !VB_PLANTED(17)) {
         vst_node_leave_same(leaf);
         inserted->record = next;
         return VARVE_BUSY;
     }
     VK_YIELD(table->store->domain, precommit_latched);
-    ghost->gap = gap & own;
+    ghost->gap = VB_PLANTED(24) ? 0 : gap & own;
     vst_leaf_put(leaf, place->pos, ghost);
     uint32_t phantom = vst_word_phantom(vb_load_relaxed(&leaf->word));
     vst_node_leave(leaf, 1, 0);
@@ -67,8 +68,16 @@ int vst_insert_ghost(struct vst_table *table, struct vb_heap *heap, varve_slice 
             continue;
         }
         status = VARVE_NOMEM;
+        if (VK_FAULT(table->store->domain, ghost)) break;
         if (ghost == NULL) ghost = vst_record_create(table, heap, key, value_bytes, self);
         if (ghost == NULL) break;
+        if (VB_PLANTED(17)) { /* the gap is tested, but before the latch */
+            struct vst_record *next = vst_first_from(table, key, true);
+            inserted->record = next;
+            status = VARVE_BUSY;
+            if ((vb_load_acquire(&next->gap) & VST_LK_READERS & ~own_bit_mask) != 0) break;
+        }
+        VK_YIELD(table->store->domain, precommit_leaf);
         if (!vst_node_upgrade(leaf.node, leaf.word)) continue;
         status = link_ghost(table, leaf.node, &place, ghost, own_bit_mask & VST_LK_READERS, inserted);
         break;

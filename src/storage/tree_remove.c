@@ -16,6 +16,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include "base/check.h"
+#include "base/planted.h"
 #include "storage/storage.h"
 #include "storage/tree.h"
 
@@ -190,6 +191,8 @@ static bool unlink_record(struct vst_table *table, struct vst_record *record, ui
     } while (!vst_node_upgrade(leaf.node, leaf.word));
     vb_fence_seq_cst(); /* between latch and reader bits: invariant 2 */
     uint64_t held = vb_load_acquire(&record->lk) | vb_load_acquire(&record->gap);
+    if (VB_PLANTED(66) && taken_back) held = 0;
+    if (VB_PLANTED(67) && !taken_back) held = vb_load_acquire(&record->lk);
     if ((held & VST_LK_READERS & ~own) != 0) {
         if (taken_back)
             vst_node_leave(leaf.node, 1, 0);

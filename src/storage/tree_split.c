@@ -14,6 +14,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include "base/check.h"
+#include "base/planted.h"
 #include "storage/tree.h"
 
 /* A split under way: everything it needs. */
@@ -97,7 +98,7 @@ static void divide(struct split *s) {
     uint64_t word = vb_load_relaxed(&left->word);
     vb_store_relaxed(&right->word, vst_word_of(0, vst_word_phantom(word) + 1));
     /* Before the right node can be reached: a key linked there must not find a validator with the old counter. */
-    vb_store_release(&left->word, vst_word_of((uint32_t)word, vst_word_phantom(word) + 1));
+    vb_store_release(&left->word, vst_word_of((uint32_t)word, vst_word_phantom(word) + (VB_PLANTED(12) ? 0 : 1)));
 }
 
 static void attach(struct split *s) {
@@ -122,7 +123,7 @@ static int split_node(struct vst_table *table, struct vb_heap *heap, const struc
     struct split s = {.table = table, .parent = parent != NULL ? parent->node : NULL, .node = node->node};
     if (parent != NULL && !vst_node_upgrade(parent->node, parent->word)) return VARVE_OK;
     bool latched = vst_node_upgrade(node->node, node->word); /* a root is still the root: else its word had changed */
-    bool made = latched && prepare(&s, heap, key);
+    bool made = latched && !VK_FAULT(table->store->domain, split) && prepare(&s, heap, key);
     struct vst_fences *old = vb_seq_load(&node->node->fences);
     if (made) {
         VK_YIELD(table->store->domain, split_latched);

@@ -16,6 +16,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include "os/rcu.h"
+#include "base/planted.h"
 #include "storage/version_int.h"
 
 struct vst_image *vst_image_at(const struct vst_record *record, uint64_t s) {
@@ -30,7 +31,7 @@ static bool captured_inside(const struct vk_capture *capture, uint64_t low, uint
     size_t first = 0, end = capture->count;
     while (first < end) {
         size_t middle = first + (end - first) / 2;
-        if (capture->snaps[middle] < low)
+        if (capture->snaps[middle] < low + (VB_PLANTED(10) ? 1 : 0))
             first = middle + 1;
         else
             end = middle;
@@ -140,7 +141,7 @@ void vst_install(struct vst_versions *versions, const struct vst_change *change,
     uint64_t old = vb_load_relaxed(&record->tid);
     VB_ASSERT(vst_tid_cts(old) < cts && (old & (VST_BUSY | VST_FROZEN)) == 0);
     VB_ASSERT(change->blob == NULL || !change->ghost);
-    bool keep = vst_tid_cts(old) != 0;
+    bool keep = vst_tid_cts(old) != 0 && !(VB_PLANTED(51) && versions->store->domain->capture->count == 0);
     if (keep) push_image(versions, record, change->image);
     VK_YIELD(versions->store->domain, install_image);
     vst_value_write(versions->store->domain, record, change, cts);

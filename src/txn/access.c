@@ -9,6 +9,7 @@
 
 #include "base/bytes.h"
 #include "base/check.h"
+#include "base/planted.h"
 #include "lockmgr/lockmgr.h"
 #include "os/rcu.h"
 #include "txn/txn_int.h"
@@ -174,6 +175,7 @@ static int settle_presence(struct varve_txn *txn, struct varve_table *table, var
 
 static int check_rules(struct varve_txn *txn, const struct varve_table *table, varve_slice key, varve_slice value) {
     if (vb_likely(vcn_none(table->rules))) return VARVE_OK;
+    if (VB_PLANTED(78) && vk_wset_find(&txn->cc.wset, table->id, key) != NULL) return VARVE_OK;
     txn->in_callback = true;
     int status = vcn_check_row(table->rules, table->name, key, value, &txn->cc.detail);
     txn->in_callback = false;
@@ -221,7 +223,7 @@ static int write_row(struct varve_txn *txn, struct varve_table *table, varve_sli
                              .precondition = (uint8_t)preconditions[mode],
                              .record = record};
     struct vk_write *added;
-    if (vk_wset_add(&txn->cc.wset, &write, &added) == VARVE_OK) {
+    if (!VK_FAULT(txn->cc.domain, write_set) && vk_wset_add(&txn->cc.wset, &write, &added) == VARVE_OK) {
         txn->bytes += key.size + write.value.size;
         VK_YIELD(txn->cc.domain, write_staged);
         return VARVE_OK;

@@ -20,6 +20,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include "base/check.h"
+#include "base/planted.h"
 #include "lockmgr/lockmgr.h"
 #include "os/rcu.h"
 #include "txn/txn_int.h"
@@ -43,9 +44,12 @@ static void unreserve(struct vcc_txn *cc, uint32_t count) {
 
 /* Room for everything one write will install. */
 static int reserve_write(struct vcc_txn *cc, struct vk_write *write) {
-    if (write->kind == VK_PUT && !vst_fits_inline(write->record, write->value.size))
+    if (write->kind == VK_PUT && !vst_fits_inline(write->record, write->value.size)) {
+        if (VK_FAULT(cc->domain, blob)) return VARVE_NOMEM;
         VB_TRY(vst_blob_create(cc->heap, write->value, &write->blob));
+    }
     if (vst_tid_cts(vb_load_relaxed(&write->record->tid)) == 0) return VARVE_OK; /* never committed: nothing to keep */
+    if (VK_FAULT(cc->domain, image)) return VARVE_NOMEM;
     return vst_image_reserve(cc->versions, write->record, &write->image);
 }
 
@@ -70,33 +74,57 @@ static int reserve(struct varve_txn *txn) {
 
 static void stamp(struct vcc_txn *cc) {
     VK_YIELD(cc->domain, stamp_before);
-    vb_store_release(&cc->slot->commit, vk_commit_word(0, VK_PREP)); /* C2 */
+    if (!VB_PLANTED(49)) vb_store_release(&cc->slot->commit, vk_commit_word(0, VK_PREP)); /* C2 */
+    uint64_t read = VB_PLANTED(82) ? vb_load_relaxed(&cc->domain->clock) : 0;
     VK_YIELD(cc->domain, stamp_prep);
-    cc->cts = vb_add_acq_rel(&cc->domain->clock, 1) + 1;
+    if (VB_PLANTED(82))
+        vb_store_release(&cc->domain->clock, cc->cts = read + 1);
+    else
+        cc->cts = vb_add_acq_rel(&cc->domain->clock, 1) + 1;
     VK_YIELD(cc->domain, stamp_drawn);
     vb_store_release(&cc->slot->commit, vk_commit_word(cc->cts, VK_COMMITTING));
     VK_YIELD(cc->domain, stamp_committing);
 }
 
-static int validate(struct varve_txn *txn) {
-    int status = vcc_validate(&txn->cc, txn->cc.cts);
+/* For planted bugs: the reads as of the clock, before the own cts is drawn. */
+static int validate_early(struct vcc_txn *cc) {
+    vos_rcu_enter();
+    int status = cc->ops->validate(cc, vb_load_acquire(&cc->domain->clock));
+    vos_rcu_exit();
+    return status;
+}
+
+static void install_one(struct vcc_txn *cc, const struct vk_write *write, uint64_t cts) {
+    struct vst_change change = {.record = write->record,
+                                .image = write->image,
+                                .ghost = write->kind == VK_DELETE,
+                                .value = write->value,
+                                .blob = write->blob};
+    vst_install(cc->versions, &change, cts);
+}
+
+static int validate(struct varve_txn *txn, int early) {
+    struct vcc_txn *cc = &txn->cc;
+    int status = VB_PLANTED(5) || VB_PLANTED(34) ? early : vcc_validate(cc, cc->cts);
+    if (VK_FAULT(cc->domain, conflict))
+        status = vk_fail(&cc->detail, VARVE_CONFLICT, VARVE_REASON_READ, "validation was made to refuse");
     if (vb_likely(status == VARVE_OK)) return VARVE_OK;
+    if (VB_PLANTED(21) && !cc->sorted[0]->new_ghost) {
+        install_one(cc, cc->sorted[0], cc->cts);
+        cc->sorted[0]->image = NULL;
+        cc->sorted[0]->blob = NULL;
+    }
     vtl_cancel(txn->ring);
-    unreserve(&txn->cc, txn->cc.sorted_count);
-    txn->cc.cts = 0; /* stays a gap */
+    unreserve(cc, cc->sorted_count);
+    cc->cts = 0; /* stays a gap */
     return status;
 }
 
 static void install(struct vcc_txn *cc) {
+    if (VB_PLANTED(9)) vb_store_release(&cc->slot->commit, vk_commit_word(0, VK_IDLE));
     for (uint32_t i = 0; i < cc->sorted_count; i++) {
-        const struct vk_write *write = cc->sorted[i];
         if (i + 2 < cc->sorted_count) __builtin_prefetch(cc->sorted[i + 2]->record, 1);
-        struct vst_change change = {.record = write->record,
-                                    .image = write->image,
-                                    .ghost = write->kind == VK_DELETE,
-                                    .value = write->value,
-                                    .blob = write->blob};
-        vst_install(cc->versions, &change, cc->cts);
+        install_one(cc, cc->sorted[i], VB_PLANTED(38) && i != 0 ? vb_add_acq_rel(&cc->domain->clock, 1) + 1 : cc->cts);
         VK_YIELD(cc->domain, install_record);
     }
 }
@@ -114,14 +142,20 @@ static int harden(struct varve_txn *txn, uint64_t cts) {
 /* The stages between seal and harden of a transaction that has written. */
 static int write_out(struct varve_txn *txn) {
     struct vcc_txn *cc = &txn->cc;
-    VB_TRY(vcc_precommit(cc));
-    VB_TRY(reserve(txn));
+    int early = VB_PLANTED(34) ? validate_early(cc) : VARVE_OK;
+    if (VB_PLANTED(6)) stamp(cc);
+    int status = vcc_precommit(cc);
+    if (status == VARVE_OK) status = reserve(txn);
+    if (VB_PLANTED(6) && status != VARVE_OK) cc->cts = 0;
+    if (status != VARVE_OK) return status;
+    if (VB_PLANTED(5)) early = validate_early(cc);
     vos_rcu_enter();
-    stamp(cc);
-    int status = validate(txn);
+    if (!VB_PLANTED(6)) stamp(cc);
+    if (VB_PLANTED(45)) vtl_publish(txn->ring, cc->cts);
+    status = validate(txn, early);
     if (status == VARVE_OK) {
         VK_YIELD(cc->domain, publish_before);
-        vtl_publish(txn->ring, cc->cts); /* the point of no return */
+        if (!VB_PLANTED(45)) vtl_publish(txn->ring, cc->cts); /* the point of no return */
         install(cc);
     }
     vos_rcu_exit();

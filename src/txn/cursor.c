@@ -13,6 +13,7 @@
 
 #include "base/bytes.h"
 #include "base/check.h"
+#include "base/planted.h"
 #include "os/rcu.h"
 #include "txn/txn_int.h"
 
@@ -105,7 +106,7 @@ static void rest_on(struct varve_cursor *c, varve_slice key, bool strict) {
 }
 
 static int load_portion(struct varve_cursor *c) {
-    if (c->portion_valid && c->portion_moves == c->txn->cc.snap_moves) return VARVE_OK;
+    if (c->portion_valid && (c->portion_moves == c->txn->cc.snap_moves || VB_PLANTED(76))) return VARVE_OK;
     vb_arena_reset(&c->leaf_arena);
     if (vst_portion_read(c->tree, c->at, c->at_strict, c->direction, &c->leaf_arena, &c->portion) != VARVE_OK)
         return vk_fail(&c->txn->cc.detail, VARVE_NOMEM, VARVE_REASON_RESOURCE, "out of memory for a cursor");
@@ -196,7 +197,7 @@ static int step(struct varve_cursor *c, struct row_out *out) {
     if (own != NULL) {
         int order = record == NULL ? (ended || in_this_portion(c, own->key) ? -1 : 1)
                                    : vb_compare(own->key, vst_record_key(record)) * (int)c->direction;
-        if (order == 0) c->index++; /* superseded by the own write */
+        if (order == 0 && !VB_PLANTED(75)) c->index++; /* superseded by the own write */
         if (order <= 0) return take_own(c, own, out);
     }
     if (record != NULL) return take_record(c, record, out);
@@ -346,7 +347,7 @@ int vtx_cursor_open(struct varve_txn *txn, struct varve_table *table, const varv
     if (table->tree == NULL || table->db != txn->pool->config.db)
         return vtx_refuse(txn, VARVE_INVALID, VARVE_REASON_CALLER,
                           "a cursor over a dropped table or another database's");
-    struct varve_cursor *c = cursor_get(txn);
+    struct varve_cursor *c = VK_FAULT(txn->cc.domain, cursor) ? NULL : cursor_get(txn);
     if (c == NULL) return vtx_refuse(txn, VARVE_NOMEM, VARVE_REASON_RESOURCE, "out of memory for a cursor");
     int status = cursor_setup(c, txn, table, range);
     if (status != VARVE_OK) {

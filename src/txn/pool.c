@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/planted.h"
 #include "certify/certify.h"
 #include "os/os.h"
 #include "os/rcu.h"
@@ -168,7 +169,7 @@ int vtx_gate_close(struct vtx_pool *pool, uint32_t timeout_ms) {
     vos_membarrier(); /* P2 */
     VK_YIELD(domain, gate_closed);
     static const uint32_t never_changes = 0;
-    while (vtx_pool_open_count(pool) != 0) {
+    while (!VB_PLANTED(77) && vtx_pool_open_count(pool) != 0) {
         if (vk_now_ns(domain) >= deadline) {
             vtx_gate_open(pool);
             return VARVE_TIMEOUT;

@@ -6,6 +6,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include "base/check.h"
+#include "base/planted.h"
 #include "base/random.h"
 #include "os/os.h"
 #include "os/rcu.h"
@@ -35,7 +36,7 @@ static void back_off(struct vtx_pool *pool, struct vb_random *random, unsigned a
 
 static bool worth_retrying(int status) {
     return status == VARVE_CONFLICT || status == VARVE_DEADLOCK || status == VARVE_SNAPSHOT_TOO_OLD ||
-           status == VARVE_TIMEOUT || status == VARVE_BUSY;
+           status == VARVE_TIMEOUT || status == VARVE_BUSY || (VB_PLANTED(47) && status == VARVE_UNKNOWN_OUTCOME);
 }
 
 /* One attempt; *error carries the token for the next. */

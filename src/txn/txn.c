@@ -12,6 +12,7 @@
 
 #include "base/bytes.h"
 #include "base/check.h"
+#include "base/planted.h"
 #include "certify/certify.h"
 #include "lockmgr/lockmgr.h"
 #include "txn/txn_int.h"
@@ -155,7 +156,7 @@ int vtx_enter(struct varve_txn *txn) {
     if (vb_unlikely(vb_load_relaxed(&txn->state) != VTX_ACTIVE)) return VARVE_MISUSE;
     if (vb_unlikely(txn->in_callback))
         return vtx_refuse(txn, VARVE_MISUSE, VARVE_REASON_CALLER, "a constraint callback may not call the library");
-    if (vb_unlikely(txn->doomed != VARVE_OK)) return vtx_leave(txn, txn->doomed);
+    if (vb_unlikely(txn->doomed != VARVE_OK) && !VB_PLANTED(48)) return vtx_leave(txn, txn->doomed);
     if (vb_unlikely(vb_load_relaxed(&txn->expire) != 0) && txn->cc.snap != VK_NO_SNAP)
         return vtx_leave(txn, give_up_snapshot(txn));
     if (vb_load_relaxed(&txn->cc.slot->lock_holder) != 0) {
@@ -187,7 +188,7 @@ int vtx_refuse(struct varve_txn *txn, int status, enum varve_reason reason, cons
 void vtx_statement_begin(struct varve_txn *txn) {
     struct vcc_txn *cc = &txn->cc;
     if (vb_likely(cc->level != VARVE_READ_COMMITTED)) return;
-    if (cc->open_statements++ != 0 || cc->snap == VK_NO_SNAP) return;
+    if ((cc->open_statements++ != 0 && !VB_PLANTED(86)) || cc->snap == VK_NO_SNAP) return;
     cc->snap = vk_snapshot_register(cc->domain, cc->slot);
     cc->snap_moves++;
 }
@@ -261,9 +262,12 @@ int vtx_rollback_to(struct varve_txn *txn, unsigned mark) {
     if (mark > count)
         return vtx_refuse(txn, VARVE_INVALID, VARVE_REASON_CALLER,
                           "no such savepoint: it was rolled back, or is another transaction's");
+    for (unsigned i = mark; VB_PLANTED(29) && i < count; i++)
+        if (wset->writes[i]->record != NULL) vlm_release(&txn->cc, wset->writes[i]->record, VLM_X);
     vk_wset_rollback(wset, mark);
     VK_YIELD(txn->cc.domain, savepoint_rolled);
     int status = VARVE_OK;
+    if (VB_PLANTED(14)) return VARVE_OK;
     for (unsigned i = mark; i < count && status == VARVE_OK; i++) status = keep_answer(txn, wset->writes[i]);
     return vtx_leave(txn, status);
 }

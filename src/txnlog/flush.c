@@ -18,6 +18,8 @@
  */
 #include "txnlog/txnlog_int.h"
 
+#include "base/planted.h"
+
 enum { SPINS_BEFORE_YIELD = 64 };
 
 struct cut {
@@ -29,6 +31,7 @@ struct cut {
 
 /* L3: returns once the slot has nothing in flight with a cts up to hi. */
 static void await_slot(const struct vk_slot *slot, const struct vtl_ring *ring, uint64_t hi) {
+    if (VB_PLANTED(43)) return;
     for (unsigned spins = 0;; spins++) {
         uint64_t word = vb_load_acquire(&slot->commit);
         enum vk_state state = vk_commit_state(word);
@@ -55,7 +58,7 @@ static void collect_ring(struct vtl_ring *ring, struct cut *cut) {
     while (at < head) {
         const struct vtl_record *record = record_at(ring, at);
         if ((record->span & VTL_RECORD_SKIP) == 0) {
-            if (record->cts > cut->hi) break;
+            if (record->cts > cut->hi && !VB_PLANTED(88)) break;
             cut->payload += record->bytes + VTL_PREFIX_BYTES;
             cut->charges += record->charge;
         }
@@ -263,11 +266,12 @@ static bool write_and_sync(struct vtl_log *log, const struct vk_slot *slot, uint
     uint64_t seq = vb_load_acquire(&log->last_seq); /* after written: covers that, and is written itself */
     if (!vtl_healthy(log)) return false;            /* L5: the sync before may have failed since the caller looked */
     vtl_stage_cover(&log->sync, written);
-    if (seq > vb_load_relaxed(&log->synced_seq)) {
+    if (seq > vb_load_relaxed(&log->synced_seq) + (VB_PLANTED(73) ? 1 : 0)) {
         struct vos_error error = {0};
         vb_add_relaxed(&log->stat_syncs, 1);
         VK_YIELD(log->domain, sync_before);
-        if (log->os->ops->file_sync(log->current->file, &error) != VARVE_OK) vtl_poison_io(log, &error);
+        if (log->os->ops->file_sync(log->current->file, &error) != VARVE_OK && !VB_PLANTED(46))
+            vtl_poison_io(log, &error);
     }
     VK_YIELD(log->domain, sync_done);
     if (!vtl_healthy(log)) return false; /* L4: also when another's write has failed meanwhile */

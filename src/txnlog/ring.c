@@ -176,6 +176,10 @@ static void unplace(struct vtl_ring *ring, bool outside) {
 
 int vtl_reserve(struct vtl_ring *ring, struct vk_write *const *writes, size_t count, struct vk_detail *detail) {
     struct vtl_log *log = ring->log;
+    if (VK_FAULT(log->domain, log_space))
+        return vk_fail(detail, VARVE_FULL, VARVE_REASON_RESOURCE, "the log has no space");
+    if (VK_FAULT(log->domain, log_memory))
+        return vk_fail(detail, VARVE_NOMEM, VARVE_REASON_RESOURCE, "no memory for a transaction's redo");
     if (vtl_is_memory(log)) return VARVE_OK;
     VB_ASSERT(ring->pending == NULL);
     if (!vtl_healthy(log)) return vk_fail(detail, VARVE_FAILED, VARVE_REASON_FAILED, "%s", vtl_poison_text(log));

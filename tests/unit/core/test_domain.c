@@ -274,7 +274,7 @@ static void domain__sleep_ends_at_the_deadline(void **state) {
 static void domain__hooks_replace_waiting(void **state) {
     struct vk_domain *domain = &((struct fixture *)*state)->domain;
     struct clock_hook hook = {.does_the_waiting = true};
-    domain->hooks = (struct vk_hooks){&hook, hook_wait, hook_wake, hook_now};
+    domain->hooks = (struct vk_hooks){.arg = &hook, .on_wait = hook_wait, .on_wake = hook_wake, .now_ns = hook_now};
     struct vk_wait_info info = {.kind = VK_WAIT_LOCK, .slot = 2};
     assert_true(vk_sleep(domain, &domain->slots[2], &info, 0));
     assert_int_equal(hook.waits, 1);

@@ -355,7 +355,7 @@ static void claims__a_stream_of_ordinary_committers(void **state) {
     struct actor actors[LX_SLOTS];
     storm_open(&s, VCC_WOUND_WAIT, 44);
     stream = (struct stream){.storm = &s};
-    s.lx.domain.hooks = (struct vk_hooks){&stream, note_claim, NULL, NULL};
+    s.lx.domain.hooks = (struct vk_hooks){.arg = &stream, .on_wait = note_claim};
     s.rounds = lx_rounds(20000);
     run_threads(THREADS, holder_stream, actors, &s);
     printf("%llu ordinary commits, %llu claims; after one at most %llu passed\n", (unsigned long long)stream.commits,

@@ -28,7 +28,7 @@ static uint64_t now_ns(void *arg) { return ((struct script *)arg)->now; }
 static void open_script(struct script *s, enum vcc_deadlock policy, unsigned reader_bits) {
     memset(s, 0, sizeof(*s));
     lx_open(&s->lx, policy, reader_bits);
-    s->lx.domain.hooks = (struct vk_hooks){s, on_wait, NULL, now_ns};
+    s->lx.domain.hooks = (struct vk_hooks){.arg = s, .on_wait = on_wait, .now_ns = now_ns};
     s->record = lx_record("row");
 }
 static void close_script(struct script *s) {

@@ -30,7 +30,7 @@ static struct script *current;
 static void open_script(struct script *s) {
     memset(s, 0, sizeof(*s));
     lx_open(&s->lx, VCC_WOUND_WAIT, 44);
-    s->lx.domain.hooks = (struct vk_hooks){s, on_wait, NULL, now_ns};
+    s->lx.domain.hooks = (struct vk_hooks){.arg = s, .on_wait = on_wait, .now_ns = now_ns};
     lx_open_table(&s->lx);
     current = s;
 }

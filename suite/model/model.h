@@ -21,8 +21,8 @@
  * No code is shared with the engine; of varve.h only types and status numbers are used.
  * SPDX-License-Identifier: MIT
  */
-#ifndef VARVE_TESTS_MODEL_MODEL_H
-#define VARVE_TESTS_MODEL_MODEL_H
+#ifndef VARVE_SUITE_MODEL_H
+#define VARVE_SUITE_MODEL_H
 
 #include <stdbool.h>
 #include <stddef.h>

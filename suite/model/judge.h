@@ -3,26 +3,23 @@
  * A history is what a client saw: the state before, each transaction's operations with their answers, the order in
  * which transactions began and ended, and the state after. Keys are the numbers 0 .. JUDGE_KEYS-1 in key order, values
  * are numbers; a good history gives every write a value of its own. The judge knows nothing of how the answers came
- * about. It replays: a transaction run alone from a known state must give the recorded answers, and the definitions
- * of the levels are put in terms of the states there are to run from.
+ * about.
+ *
+ * This is the form that tests fill in by hand, an operation at a time; what is asked of it is model/replay.h:
  *
  *   judge_serializable   some order of the committed transactions, one after another, gives every answer and the
- *                        final state (all n! orders are tried). JUDGE_STRICT: an order that keeps a before b when a had
- *                        ended before b began. JUDGE_COMMIT_ORDER: one that keeps transactions with writes in the order
- *                        of their commits. JUDGE_ITEMS: rows returned, and keys asked for, must agree, but a scan may
- *                        miss or skip rows of others (PL-2.99 of Adya, Weak Consistency, MIT 1999, chapter 4).
- *   judge_positions      each transaction by its own level, given the commit order: serializable and repeatable read
- *                        run from the state at their place in that order (any place between begin and end when they
- *                        write nothing), snapshot from some earlier state with no writer of the same key in between,
- *                        read committed each statement from some state, not going back, presence checked again at the
- *                        commit. This is what an engine promises whose serial order is its commit order, and it is the
- *                        only judge here for histories of mixed levels.
+ *                        final state. JUDGE_STRICT: an order that keeps a before b when a had ended before b began.
+ *                        JUDGE_COMMIT_ORDER: one that keeps transactions with writes in the order of their commits.
+ *                        JUDGE_ITEMS: rows returned, and keys asked for, must agree, but a scan may miss or skip rows
+ *                        of others (PL-2.99 of Adya, Weak Consistency, MIT 1999, chapter 4).
+ *   judge_positions      each transaction by its own level, given the commit order. This is what an engine promises
+ *                        whose serial order is its commit order, and the only judge here for mixed levels.
  *
- * No state from before a transaction's begin may be read at any level (acknowledged commits are seen).
+ * Schedules have more keys and transactions than this form: they are judged by model/oracle.h.
  * SPDX-License-Identifier: MIT
  */
-#ifndef VARVE_TESTS_MODEL_JUDGE_H
-#define VARVE_TESTS_MODEL_JUDGE_H
+#ifndef VARVE_SUITE_JUDGE_H
+#define VARVE_SUITE_JUDGE_H
 
 #include <stdbool.h>
 #include <stddef.h>

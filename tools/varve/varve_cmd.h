@@ -43,6 +43,7 @@ int cmd_stat(struct cmd *cmd);
 int cmd_checkpoint(struct cmd *cmd);
 int cmd_constraint(struct cmd *cmd);
 int cmd_check(int argc, char **argv); /* raw: parses its own options */
+int cmd_check_run(int argc, char **argv); /* check --run: random transactions, recorded and judged */
 int cmd_anomalies(int argc, char **argv); /* raw */
 
 /* Opens argv[0] as the database (never created unless `create`) and argv[1] as the table where `table`. 0, or the exit

@@ -267,6 +267,8 @@ static int sweep(struct ask *ask, const struct ss_set *set) {
 }
 
 int cmd_anomalies(int argc, char **argv) {
+    for (int i = 0; i < argc; i++)
+        if (strcmp(argv[i], "--space") == 0) return cmd_space(argc, argv);
     struct ask ask = {0};
     int status = parse(&ask, argc, argv);
     if (status != EXIT_DONE) return status;

@@ -45,6 +45,7 @@ int cmd_constraint(struct cmd *cmd);
 int cmd_check(int argc, char **argv); /* raw: parses its own options */
 int cmd_check_run(int argc, char **argv); /* check --run: random transactions, recorded and judged */
 int cmd_anomalies(int argc, char **argv); /* raw */
+int cmd_space(int argc, char **argv);     /* anomalies --space: every small program */
 
 /* Opens argv[0] as the database (never created unless `create`) and argv[1] as the table where `table`. 0, or the exit
  * status after a message. */

@@ -6,8 +6,8 @@
  *                     version, or a key asked for is there now and was not, or the other way round
  *   snapshot          reads at the begin; commit refuses when a key written has a newer version
  *   serializable      as repeatable read, and for every key of a range that a scan has covered
- * A row read for update has no newer version at the commit, at any level. insert, update, delete and delete-range hold at
- * every level only while the presence they relied on is so. A read-only transaction reads at its begin and is never
+ * A row read for update has no newer version at the commit, at any level. insert, update, delete and delete-range hold
+ * at every level only while the presence they relied on is so. A read-only transaction reads at its begin and is never
  * refused; below snapshot it is served as snapshot.
  *
  * Invariant: a refused transaction is over at once, as whoever runs schedules on an engine ends it.
@@ -54,7 +54,8 @@ struct machine {
     struct view views[SS_TXNS_MAX];
 };
 
-/* --- reading --------------------------------------------------------------------------------------------------------- */
+/* --- reading ---------------------------------------------------------------------------------------------------------
+ */
 
 static uint8_t stamp(const struct machine *m, const struct view *v) {
     return v->fresh && !v->pinned ? (uint8_t)m->store.commits : v->snapshot;
@@ -66,19 +67,16 @@ static bool validates(const struct view *v) {
 
 static void note_item(const struct machine *m, struct view *v, unsigned key, bool for_update) {
     uint32_t bit = UINT32_C(1) << key;
-    if ((!validates(v) && !for_update) || v->read_only || (v->own.own & bit) != 0)
-        return;
+    if ((!validates(v) && !for_update) || v->read_only || (v->own.own & bit) != 0) return;
     uint8_t now = stamp(m, v);
-    if ((v->items & bit) == 0 || now < v->item_as_of[key])
-        v->item_as_of[key] = now;
+    if ((v->items & bit) == 0 || now < v->item_as_of[key]) v->item_as_of[key] = now;
     v->items |= bit;
     v->for_update |= for_update ? bit : 0;
 }
 
 static void note_presence(const struct machine *m, struct view *v, unsigned key) {
     uint32_t bit = UINT32_C(1) << key;
-    if (!validates(v) || (v->own.own & bit) != 0)
-        return;
+    if (!validates(v) || (v->own.own & bit) != 0) return;
     bool there = m->store.states[stamp(m, v)][key] != SS_ABSENT;
     v->was_there |= there ? bit : 0;
     v->was_not |= there ? 0 : bit;
@@ -97,8 +95,7 @@ static int get(const struct machine *m, struct view *v, unsigned key, int64_t *v
 /* The newest row, whatever a cursor reads, and nobody may change it from here on. */
 static int get_for_update(const struct machine *m, struct view *v, unsigned key, int64_t *value) {
     bool pinned = v->pinned;
-    if (!v->read_only && v->level == VARVE_SNAPSHOT && m->store.newest[key] > v->snapshot)
-        return VARVE_CONFLICT;
+    if (!v->read_only && v->level == VARVE_SNAPSHOT && m->store.newest[key] > v->snapshot) return VARVE_CONFLICT;
     v->pinned = pinned && !v->fresh;
     note_item(m, v, key, true);
     *value = look(m, v, key);
@@ -135,10 +132,8 @@ static bool next_row(const struct machine *m, struct view *v, struct ss_range *l
         covered.low = row->key;
     else if (found)
         covered.high = (uint8_t)(row->key + 1);
-    if (validates(v))
-        v->ranges[v->range_count++] = covered;
-    if (found)
-        note_item(m, v, row->key, false);
+    if (validates(v)) v->ranges[v->range_count++] = covered;
+    if (found) note_item(m, v, row->key, false);
     return found;
 }
 
@@ -158,12 +153,12 @@ static unsigned scan(const struct machine *m, struct view *v, const struct ss_ra
         whole.low = left.high;
     else
         whole.high = left.low;
-    if (validates(v))
-        v->ranges[v->range_count++] = whole;
+    if (validates(v)) v->ranges[v->range_count++] = whole;
     return count;
 }
 
-/* --- writing --------------------------------------------------------------------------------------------------------- */
+/* --- writing ---------------------------------------------------------------------------------------------------------
+ */
 
 static int write_row(const struct machine *m, struct view *v, const struct ss_step *step, int64_t value) {
     int64_t there = SS_ABSENT;
@@ -172,9 +167,9 @@ static int write_row(const struct machine *m, struct view *v, const struct ss_st
         if (step->verb == SS_INSERT ? status == VARVE_OK : status != VARVE_OK)
             return step->verb == SS_INSERT ? VARVE_EXISTS : VARVE_NOTFOUND;
     }
-    enum smr_relies relies = step->verb == SS_INSERT                             ? SMR_RELIES_ON_ABSENT
+    enum smr_relies relies = step->verb == SS_INSERT                              ? SMR_RELIES_ON_ABSENT
                              : step->verb == SS_UPDATE || step->verb == SS_DELETE ? SMR_RELIES_ON_PRESENT
-                                                                                 : SMR_RELIES_ON_NOTHING;
+                                                                                  : SMR_RELIES_ON_NOTHING;
     if (step->verb == SS_ADD) {
         int64_t old = 0;
         value += get(m, v, step->key, &old) == VARVE_OK ? old : 0;
@@ -186,26 +181,23 @@ static int write_row(const struct machine *m, struct view *v, const struct ss_st
 static int delete_range(const struct machine *m, struct view *v, const struct ss_range *range, int64_t *count) {
     struct ss_row rows[SS_ROWS_MAX];
     unsigned found = scan(m, v, range, rows);
-    for (unsigned i = 0; i < found; i++)
-        smr_stage(&v->own, rows[i].key, SS_ABSENT, SMR_RELIES_ON_PRESENT);
+    for (unsigned i = 0; i < found; i++) smr_stage(&v->own, rows[i].key, SS_ABSENT, SMR_RELIES_ON_PRESENT);
     *count = found;
     return VARVE_OK;
 }
 
-/* --- begin and end ----------------------------------------------------------------------------------------------------- */
+/* --- begin and end
+ * ----------------------------------------------------------------------------------------------------- */
 
 static void begin(struct machine *m, const struct ss_step *step, struct view *v) {
     struct ss_txn_end *end = &m->run->txns[step->txn];
     varve_isolation level = m->way->level;
-    if (step->verb == SS_BEGIN && step->level != VARVE_ISOLATION_DEFAULT)
-        level = step->level;
+    if (step->verb == SS_BEGIN && step->level != VARVE_ISOLATION_DEFAULT) level = step->level;
     if (m->way->levels != NULL && m->way->levels[step->txn] != VARVE_ISOLATION_DEFAULT)
         level = m->way->levels[step->txn];
     v->read_only = step->verb == SS_BEGIN && step->read_only;
-    if (level == VARVE_ISOLATION_DEFAULT)
-        level = VARVE_SERIALIZABLE;
-    if (level == VARVE_READ_UNCOMMITTED)
-        level = VARVE_READ_COMMITTED;
+    if (level == VARVE_ISOLATION_DEFAULT) level = VARVE_SERIALIZABLE;
+    if (level == VARVE_READ_UNCOMMITTED) level = VARVE_READ_COMMITTED;
     v->level = v->read_only && level < VARVE_SNAPSHOT ? VARVE_SNAPSHOT : level;
     v->fresh = !v->read_only && (level == VARVE_READ_COMMITTED || (m->way->fresh_reads && level != VARVE_SNAPSHOT));
     v->snapshot = (uint8_t)m->store.commits;
@@ -227,16 +219,14 @@ static void finish(struct machine *m, unsigned txn, bool committed, int status, 
     end->reason = (uint8_t)reason;
     end->end_event = ++m->event;
     m->views[txn].open = false;
-    if (committed)
-        m->run->commit_order[m->run->commit_count++] = (uint8_t)txn;
+    if (committed) m->run->commit_order[m->run->commit_count++] = (uint8_t)txn;
 }
 
 /* The keys in a mask whose newest version is above what `as_of` gives. */
 static bool any_newer(const struct store *store, uint32_t keys, const uint8_t *as_of, uint8_t at_least) {
     for (; keys != 0; keys &= keys - 1) {
         unsigned key = (unsigned)__builtin_ctz(keys);
-        if (store->newest[key] > (as_of != NULL ? as_of[key] : at_least))
-            return true;
+        if (store->newest[key] > (as_of != NULL ? as_of[key] : at_least)) return true;
     }
     return false;
 }
@@ -244,8 +234,7 @@ static bool any_newer(const struct store *store, uint32_t keys, const uint8_t *a
 static bool any_range_changed(const struct store *store, const struct view *v) {
     for (unsigned i = 0; i < v->range_count; i++)
         for (unsigned key = v->ranges[i].low; key < v->ranges[i].high; key++)
-            if (store->newest[key] > v->ranges[i].as_of && (v->ranges[i].mine >> key & 1) == 0)
-                return true;
+            if (store->newest[key] > v->ranges[i].as_of && (v->ranges[i].mine >> key & 1) == 0) return true;
     return false;
 }
 
@@ -253,26 +242,21 @@ static bool any_range_changed(const struct store *store, const struct view *v) {
 static bool presence_differs(const struct machine *m, uint32_t there, uint32_t absent) {
     const int64_t *now = m->store.states[m->store.commits];
     for (unsigned key = 0; key < m->schedule->key_count; key++)
-        if ((now[key] == SS_ABSENT ? there : absent) >> key & 1)
-            return true;
+        if ((now[key] == SS_ABSENT ? there : absent) >> key & 1) return true;
     return false;
 }
 
 static enum varve_reason refusal(const struct machine *m, const struct view *v) {
     const struct store *store = &m->store;
     bool first_committer = v->level == VARVE_SNAPSHOT || (m->way->first_committer_only && validates(v));
-    if (v->read_only)
-        return VARVE_REASON_NONE;
+    if (v->read_only) return VARVE_REASON_NONE;
     if (first_committer && any_newer(store, v->own.own | v->for_update, NULL, v->snapshot))
         return VARVE_REASON_WRITE_WRITE;
-    if (presence_differs(m, v->own.relies_present, v->own.relies_absent))
-        return VARVE_REASON_PRECONDITION;
+    if (presence_differs(m, v->own.relies_present, v->own.relies_absent)) return VARVE_REASON_PRECONDITION;
     if (any_newer(store, m->way->first_committer_only ? v->for_update : v->items, v->item_as_of, 0))
         return VARVE_REASON_READ;
-    if (m->way->first_committer_only || !validates(v))
-        return VARVE_REASON_NONE;
-    if (presence_differs(m, v->was_there, v->was_not))
-        return VARVE_REASON_READ;
+    if (m->way->first_committer_only || !validates(v)) return VARVE_REASON_NONE;
+    if (presence_differs(m, v->was_there, v->was_not)) return VARVE_REASON_READ;
     return v->level == VARVE_SERIALIZABLE && any_range_changed(store, v) ? VARVE_REASON_PHANTOM : VARVE_REASON_NONE;
 }
 
@@ -282,13 +266,11 @@ static bool install(struct machine *m, const struct smr_own *own) {
     for (unsigned key = 0; key < m->schedule->key_count; key++)
         if ((own->own & own->relies_absent) >> key & 1 && own->value[key] == SS_ABSENT)
             written &= ~(UINT32_C(1) << key); /* inserted and deleted again */
-    if (written == 0)
-        return false;
+    if (written == 0) return false;
     memcpy(store->states[store->commits + 1], store->states[store->commits], sizeof store->states[0]);
     store->commits++;
     smr_apply(store->states[store->commits], own);
-    for (; written != 0; written &= written - 1)
-        store->newest[__builtin_ctz(written)] = (uint8_t)store->commits;
+    for (; written != 0; written &= written - 1) store->newest[__builtin_ctz(written)] = (uint8_t)store->commits;
     return true;
 }
 
@@ -300,7 +282,8 @@ static int commit(struct machine *m, unsigned txn, struct view *v) {
     return reason == VARVE_REASON_NONE ? VARVE_OK : VARVE_CONFLICT;
 }
 
-/* --- steps ------------------------------------------------------------------------------------------------------------- */
+/* --- steps
+ * ------------------------------------------------------------------------------------------------------------- */
 
 static int next(const struct machine *m, struct view *v, struct ss_answer *answer) {
     struct ss_row row;
@@ -314,83 +297,58 @@ static int next(const struct machine *m, struct view *v, struct ss_answer *answe
 static int open_cursor(const struct machine *m, struct view *v, const struct ss_range *range) {
     v->cursor = *range;
     fill_ends(m->schedule, &v->cursor);
-    if (v->fresh)
-        v->snapshot = (uint8_t)m->store.commits;
+    if (v->fresh) v->snapshot = (uint8_t)m->store.commits;
     v->pinned = true;
     return VARVE_OK;
 }
 
 static int write_step(struct machine *m, struct view *v, unsigned at, struct ss_answer *answer) {
     const struct ss_step *step = &m->schedule->steps[at];
-    if (v->read_only)
-        return VARVE_READONLY;
-    if (step->verb == SS_DELETE_RANGE)
-        return delete_range(m, v, &step->range, &answer->value);
-    if (step->verb != SS_DELETE)
-        answer->written = ss_evaluate(m->schedule, m->run, at, &step->value);
+    if (v->read_only) return VARVE_READONLY;
+    if (step->verb == SS_DELETE_RANGE) return delete_range(m, v, &step->range, &answer->value);
+    if (step->verb != SS_DELETE) answer->written = ss_evaluate(m->schedule, m->run, at, &step->value);
     return write_row(m, v, step, answer->written);
 }
 
 static int read_step(struct machine *m, struct view *v, const struct ss_step *step, struct ss_answer *answer) {
     switch (step->verb) {
-    case SS_GET:
-        return get(m, v, step->key, &answer->value);
-    case SS_GET_FOR_UPDATE:
-        return get_for_update(m, v, step->key, &answer->value);
-    case SS_HAS:
-        return has(m, v, step->key, &answer->value);
-    case SS_SCAN:
-        answer->row_count = scan(m, v, &step->range, answer->rows);
-        return VARVE_OK;
-    case SS_OPEN:
-        return open_cursor(m, v, &step->range);
-    default:
-        return next(m, v, answer);
+    case SS_GET: return get(m, v, step->key, &answer->value);
+    case SS_GET_FOR_UPDATE: return get_for_update(m, v, step->key, &answer->value);
+    case SS_HAS: return has(m, v, step->key, &answer->value);
+    case SS_SCAN: answer->row_count = scan(m, v, &step->range, answer->rows); return VARVE_OK;
+    case SS_OPEN: return open_cursor(m, v, &step->range);
+    default: return next(m, v, answer);
     }
 }
 
 static int step_of_txn(struct machine *m, struct view *v, unsigned at, struct ss_answer *answer) {
     const struct ss_step *step = &m->schedule->steps[at];
     switch (step->verb) {
-    case SS_BEGIN:
-        return VARVE_OK;
-    case SS_SAVEPOINT:
-        v->saved = v->own;
-        return VARVE_OK;
-    case SS_ROLLBACK:
-        v->own = v->saved;
-        return VARVE_OK;
-    case SS_CLOSE:
-        v->pinned = false;
-        return VARVE_OK;
-    case SS_COMMIT:
-        return commit(m, step->txn, v);
-    case SS_ABORT:
-        finish(m, step->txn, false, VARVE_OK, VARVE_REASON_NONE);
-        return VARVE_OK;
+    case SS_BEGIN: return VARVE_OK;
+    case SS_SAVEPOINT: v->saved = v->own; return VARVE_OK;
+    case SS_ROLLBACK: v->own = v->saved; return VARVE_OK;
+    case SS_CLOSE: v->pinned = false; return VARVE_OK;
+    case SS_COMMIT: return commit(m, step->txn, v);
+    case SS_ABORT: finish(m, step->txn, false, VARVE_OK, VARVE_REASON_NONE); return VARVE_OK;
     case SS_PUT:
     case SS_INSERT:
     case SS_UPDATE:
     case SS_DELETE:
     case SS_ADD:
-    case SS_DELETE_RANGE:
-        return write_step(m, v, at, answer);
-    default:
-        return read_step(m, v, step, answer);
+    case SS_DELETE_RANGE: return write_step(m, v, at, answer);
+    default: return read_step(m, v, step, answer);
     }
 }
 
 static void engine_step(struct machine *m, const struct ss_step *step) {
     for (unsigned t = 0; step->verb == SS_CRASH && t < m->schedule->txn_count; t++)
-        if (m->run->txns[t].begun && m->views[t].open)
-            finish(m, t, false, VARVE_OK, VARVE_REASON_NONE);
+        if (m->run->txns[t].begun && m->views[t].open) finish(m, t, false, VARVE_OK, VARVE_REASON_NONE);
 }
 
 static void carry_out(struct machine *m, unsigned at) {
     const struct ss_step *step = &m->schedule->steps[at];
     struct ss_answer *answer = &m->run->answers[at];
-    if (step->txn < SS_TXNS_MAX && m->run->txns[step->txn].begun && !m->views[step->txn].open)
-        return;
+    if (step->txn < SS_TXNS_MAX && m->run->txns[step->txn].begun && !m->views[step->txn].open) return;
     if (!ss_guard_holds(m->schedule, m->run, at)) {
         answer->skipped = true;
         return;
@@ -401,8 +359,7 @@ static void carry_out(struct machine *m, unsigned at) {
         engine_step(m, step);
     } else {
         struct view *v = &m->views[step->txn];
-        if (!m->run->txns[step->txn].begun)
-            begin(m, step, v);
+        if (!m->run->txns[step->txn].begun) begin(m, step, v);
         answer->status = step_of_txn(m, v, at, answer);
         answer->reason = m->run->txns[step->txn].reason;
         if (answer->status == VARVE_CONFLICT && v->open)
@@ -450,7 +407,8 @@ void sm_run(const struct ss_schedule *schedule, const uint8_t *order, const stru
     memcpy(run->final, m.store.states[m.store.commits], sizeof run->final);
 }
 
-/* --- needless aborts ------------------------------------------------------------------------------------------------------ */
+/* --- needless aborts
+ * ------------------------------------------------------------------------------------------------------ */
 
 static bool refused(const struct ss_txn_end *end) {
     bool retry = end->status == VARVE_CONFLICT || end->status == VARVE_DEADLOCK || end->status == VARVE_TIMEOUT ||
@@ -460,8 +418,7 @@ static bool refused(const struct ss_txn_end *end) {
 
 static unsigned refused_count(const struct ss_schedule *schedule, const struct ss_run *run) {
     unsigned count = 0;
-    for (unsigned t = 0; t < schedule->txn_count; t++)
-        count += refused(&run->txns[t]);
+    for (unsigned t = 0; t < schedule->txn_count; t++) count += refused(&run->txns[t]);
     return count;
 }
 
@@ -472,13 +429,11 @@ unsigned sm_needless(const struct ss_schedule *schedule, const uint8_t *order, c
     struct sm_history h;
     struct smr_culprit culprit;
     struct ss_run plain;
-    if (aborts == 0)
-        return 0;
+    if (aborts == 0) return 0;
     for (unsigned t = 0; t < schedule->txn_count; t++)
         levels[t] = run->txns[t].begun ? run->txns[t].level : VARVE_ISOLATION_DEFAULT;
     sm_run(schedule, order, &way, &plain);
-    if (refused_count(schedule, &plain) > 0)
-        return 0;
+    if (refused_count(schedule, &plain) > 0) return 0;
     sm_history_of(schedule, &plain, false, &h);
     bool allowed = sm_all_at(&h.history, VARVE_SERIALIZABLE)      ? smr_serializable(&h.history, SMR_STRICT)
                    : sm_all_at(&h.history, VARVE_REPEATABLE_READ) ? smr_serializable(&h.history, SMR_STRICT | SMR_ITEMS)

@@ -30,7 +30,9 @@ static void carry_op(const struct judge_op *op, unsigned at, struct smr_op *to, 
                           .high = (uint8_t)op->high,
                           .reverse = op->reverse,
                           .torn = op->torn,
-                          .mark = (uint8_t)(op->kind == JUDGE_SAVEPOINT ? at : mark ? op->low : 0),
+                          .mark = (uint8_t)(op->kind == JUDGE_SAVEPOINT ? at
+                                            : mark                      ? op->low
+                                                                        : 0),
                           .before = (uint8_t)op->commits_before,
                           .after = (uint8_t)op->commits_after,
                           .status = op->status,
@@ -44,8 +46,7 @@ static void carry_op(const struct judge_op *op, unsigned at, struct smr_op *to, 
 
 static void carry_txn(const struct judge_txn *txn, struct smr_txn *to, struct smr_op *ops,
                       struct ss_row rows[JUDGE_OPS][JUDGE_KEYS]) {
-    for (unsigned i = 0; i < txn->op_count; i++)
-        carry_op(&txn->ops[i], i, &ops[i], rows[i]);
+    for (unsigned i = 0; i < txn->op_count; i++) carry_op(&txn->ops[i], i, &ops[i], rows[i]);
     *to = (struct smr_txn){.level = txn->level,
                            .committed = txn->committed,
                            .writes = smr_has_writes(ops, txn->op_count),
@@ -57,11 +58,9 @@ static void carry_txn(const struct judge_txn *txn, struct smr_txn *to, struct sm
 }
 
 static const struct smr_history *carry(const struct judge_history *history, struct carried *c) {
-    for (unsigned i = 0; i < history->txn_count; i++)
-        carry_txn(&history->txns[i], &c->txns[i], c->ops[i], c->rows[i]);
+    for (unsigned i = 0; i < history->txn_count; i++) carry_txn(&history->txns[i], &c->txns[i], c->ops[i], c->rows[i]);
     unsigned count = 0;
-    for (unsigned i = 0; i < history->commit_count; i++)
-        c->commit_order[count++] = (uint8_t)history->commit_order[i];
+    for (unsigned i = 0; i < history->commit_count; i++) c->commit_order[count++] = (uint8_t)history->commit_order[i];
     c->history = (struct smr_history){.key_count = JUDGE_KEYS,
                                       .txn_count = history->txn_count,
                                       .commit_count = count,
@@ -103,15 +102,14 @@ static void print_value(int64_t value) {
 }
 
 static void print_op(const struct judge_op *op) {
-    static const char *const names[] = {"get", "contains", "put", "insert", "update", "delete",
+    static const char *const names[] = {"get", "contains",     "put",  "insert",    "update",     "delete",
                                         "add", "delete_range", "scan", "savepoint", "rollback_to"};
     fprintf(stderr, "      %s", names[op->kind]);
     if (op->kind == JUDGE_SCAN || op->kind == JUDGE_DELETE_RANGE)
         fprintf(stderr, "[%u,%u)%s", op->low, op->high, op->reverse ? " reverse" : "");
     else if (op->kind != JUDGE_SAVEPOINT)
         fprintf(stderr, "(%u)", op->low);
-    if (op->kind == JUDGE_SCAN && op->limit > 0)
-        fprintf(stderr, " limit %u", op->limit);
+    if (op->kind == JUDGE_SCAN && op->limit > 0) fprintf(stderr, " limit %u", op->limit);
     if (op->kind == JUDGE_SCAN)
         for (unsigned i = 0; i < op->row_count; i++)
             fprintf(stderr, " %u=%lld", op->rows[i].key, (long long)op->rows[i].value);
@@ -137,7 +135,6 @@ void judge_print(const struct judge_history *history) {
         const struct judge_txn *txn = &history->txns[i];
         fprintf(stderr, "    T%u level %d, steps %u..%u, begun after %u commits, %s\n", i, (int)txn->level,
                 txn->begin_step, txn->end_step, txn->commits_before, txn->committed ? "committed" : "aborted");
-        for (unsigned n = 0; n < txn->op_count; n++)
-            print_op(&txn->ops[n]);
+        for (unsigned n = 0; n < txn->op_count; n++) print_op(&txn->ops[n]);
     }
 }

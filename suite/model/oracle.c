@@ -9,21 +9,29 @@
 #include "model/oracle_int.h"
 
 bool sm_tears(const struct ss_schedule *schedule, const char *scheme) {
-    if (strcmp(scheme, "2pl") == 0)
-        return true;
+    if (strcmp(scheme, "2pl") == 0) return true;
     for (unsigned i = 0; i < schedule->step_count; i++)
-        if (schedule->steps[i].verb == SS_SWITCH && strcmp(schedule->steps[i].scheme, "2pl") == 0)
-            return true;
+        if (schedule->steps[i].verb == SS_SWITCH && strcmp(schedule->steps[i].scheme, "2pl") == 0) return true;
     return false;
 }
 
-/* --- a run as a history --------------------------------------------------------------------------------------------- */
+/* --- a run as a history ---------------------------------------------------------------------------------------------
+ */
 
 static const uint8_t kinds[SS_VERBS] = {
-    [SS_GET] = SMR_GET,       [SS_GET_FOR_UPDATE] = SMR_GET, [SS_HAS] = SMR_CONTAINS, [SS_PUT] = SMR_PUT,
-    [SS_INSERT] = SMR_INSERT, [SS_UPDATE] = SMR_UPDATE,      [SS_DELETE] = SMR_DELETE, [SS_ADD] = SMR_ADD,
-    [SS_SCAN] = SMR_SCAN,     [SS_NEXT] = SMR_SCAN,          [SS_DELETE_RANGE] = SMR_DELETE_RANGE,
-    [SS_SAVEPOINT] = SMR_SAVEPOINT, [SS_ROLLBACK] = SMR_ROLLBACK,
+    [SS_GET] = SMR_GET,
+    [SS_GET_FOR_UPDATE] = SMR_GET,
+    [SS_HAS] = SMR_CONTAINS,
+    [SS_PUT] = SMR_PUT,
+    [SS_INSERT] = SMR_INSERT,
+    [SS_UPDATE] = SMR_UPDATE,
+    [SS_DELETE] = SMR_DELETE,
+    [SS_ADD] = SMR_ADD,
+    [SS_SCAN] = SMR_SCAN,
+    [SS_NEXT] = SMR_SCAN,
+    [SS_DELETE_RANGE] = SMR_DELETE_RANGE,
+    [SS_SAVEPOINT] = SMR_SAVEPOINT,
+    [SS_ROLLBACK] = SMR_ROLLBACK,
 };
 
 /* What is left of a session's cursor, and its savepoints. */
@@ -34,9 +42,7 @@ struct place {
     uint8_t marks;
 };
 
-static uint8_t low_end(const struct ss_range *range) {
-    return range->low == SS_KEYS_MAX ? 0 : range->low;
-}
+static uint8_t low_end(const struct ss_range *range) { return range->low == SS_KEYS_MAX ? 0 : range->low; }
 
 static uint8_t high_end(const struct ss_schedule *schedule, const struct ss_range *range) {
     return range->high == SS_KEYS_MAX ? (uint8_t)schedule->key_count : range->high;
@@ -75,11 +81,10 @@ static bool take_step(const struct ss_schedule *schedule, const struct ss_run *r
     const struct ss_step *step = &schedule->steps[at];
     const struct ss_answer *answer = &run->answers[at];
     bool end = step->verb == SS_NEXT && answer->status == VARVE_END;
-    if (!answer->done || (answer->status != VARVE_OK && answer->status != VARVE_NOTFOUND &&
-                          answer->status != VARVE_EXISTS && !end))
+    if (!answer->done ||
+        (answer->status != VARVE_OK && answer->status != VARVE_NOTFOUND && answer->status != VARVE_EXISTS && !end))
         return false;
-    if (step->verb == SS_OPEN)
-        open_cursor(schedule, step, place);
+    if (step->verb == SS_OPEN) open_cursor(schedule, step, place);
     if (step->verb == SS_BEGIN || step->verb >= SS_COMMIT || step->verb == SS_OPEN || step->verb == SS_CLOSE)
         return false;
     *op = (struct smr_op){.kind = kinds[step->verb],
@@ -95,12 +100,9 @@ static bool take_step(const struct ss_schedule *schedule, const struct ss_run *r
         op->row_count = answer->row_count;
         op->rows = answer->rows;
     }
-    if (step->verb == SS_NEXT)
-        take_next(answer, op, place, row);
-    if (step->verb == SS_SAVEPOINT)
-        op->mark = place->marks++;
-    if (step->verb == SS_ROLLBACK)
-        op->mark = (uint8_t)(place->marks - 1);
+    if (step->verb == SS_NEXT) take_next(answer, op, place, row);
+    if (step->verb == SS_SAVEPOINT) op->mark = place->marks++;
+    if (step->verb == SS_ROLLBACK) op->mark = (uint8_t)(place->marks - 1);
     return true;
 }
 
@@ -112,8 +114,7 @@ static void take_txn(const struct ss_schedule *schedule, const struct ss_run *ru
     unsigned first_op = h->op_count, at = *next_step;
     for (; at < schedule->step_count && schedule->steps[at].txn >= number; at++) {
         uint8_t of = schedule->steps[at].txn;
-        if (of != SS_TXNS_MAX && of > number)
-            break;
+        if (of != SS_TXNS_MAX && of > number) break;
         if (of != number || !end->committed ||
             !take_step(schedule, run, at, &h->ops[h->op_count], &place, &h->next_rows[h->op_count]))
             continue;
@@ -143,8 +144,7 @@ static void take_moments(const struct ss_run *run, bool tears, struct sm_history
         txn->before = commits_at(&h->history, txn->begin);
         for (unsigned n = 0; n < txn->op_count; n++) {
             struct smr_op *op = &h->ops[txn->ops - h->ops + n];
-            if (txn->level > VARVE_READ_COMMITTED && op->kind != SMR_DELETE_RANGE)
-                continue;
+            if (txn->level > VARVE_READ_COMMITTED && op->kind != SMR_DELETE_RANGE) continue;
             const struct ss_answer *answer = &run->answers[h->step_of[txn->ops - h->ops + n]];
             op->before = commits_at(&h->history, answer->started);
             op->after = commits_at(&h->history, answer->ended);
@@ -156,8 +156,7 @@ static void take_moments(const struct ss_run *run, bool tears, struct sm_history
 void sm_history_of(const struct ss_schedule *schedule, const struct ss_run *run, bool tears, struct sm_history *h) {
     unsigned next_step = 0;
     h->op_count = 0;
-    for (unsigned t = 0; t < schedule->txn_count; t++)
-        take_txn(schedule, run, t, &next_step, h);
+    for (unsigned t = 0; t < schedule->txn_count; t++) take_txn(schedule, run, t, &next_step, h);
     h->history = (struct smr_history){.key_count = schedule->key_count,
                                       .txn_count = schedule->txn_count,
                                       .commit_count = run->commit_count,
@@ -170,12 +169,12 @@ void sm_history_of(const struct ss_schedule *schedule, const struct ss_run *run,
 
 bool sm_all_at(const struct smr_history *history, varve_isolation level) {
     for (unsigned i = 0; i < history->commit_count; i++)
-        if (history->txns[history->commit_order[i]].level != level)
-            return false;
+        if (history->txns[history->commit_order[i]].level != level) return false;
     return true;
 }
 
-/* --- verdict --------------------------------------------------------------------------------------------------------- */
+/* --- verdict ---------------------------------------------------------------------------------------------------------
+ */
 
 void sm_judge(const struct ss_schedule *schedule, const struct ss_run *run, bool tears, struct sm_verdict *verdict) {
     struct sm_history h;
@@ -184,8 +183,7 @@ void sm_judge(const struct ss_schedule *schedule, const struct ss_run *run, bool
     bool safe = smr_positions(&h.history, &culprit);
     *verdict = (struct sm_verdict){.safe = safe, .txn = SS_TXNS_MAX, .step = SS_STEPS_MAX, .key = SS_KEYS_MAX};
     verdict->serial = (safe && sm_all_at(&h.history, VARVE_SERIALIZABLE)) || smr_serializable(&h.history, SMR_STRICT);
-    if (safe)
-        return;
+    if (safe) return;
     verdict->reason = culprit.reason;
     if (culprit.reason == SMR_FINAL) {
         verdict->key = culprit.op;
@@ -205,10 +203,8 @@ static const char *rule_of(varve_isolation level) {
                "statement ahead of it";
     case VARVE_REPEATABLE_READ:
         return "at repeatable read every row read, present or absent, is at the commit as it was read";
-    case VARVE_SNAPSHOT:
-        return "at snapshot all answers are of one committed state, none from before the begin";
-    default:
-        return "at serializable every answer is that of the state at the transaction's place in the commit order";
+    case VARVE_SNAPSHOT: return "at snapshot all answers are of one committed state, none from before the begin";
+    default: return "at serializable every answer is that of the state at the transaction's place in the commit order";
     }
 }
 
@@ -218,10 +214,10 @@ static void answer_text(const struct ss_schedule *schedule, const struct ss_step
     if (step->verb == SS_SCAN) {
         used = (size_t)snprintf(text, text_bytes, "{");
         for (unsigned i = 0; i < answer->row_count && used + 48 < text_bytes; i++)
-            used += (size_t)snprintf(text + used, text_bytes - used, "%s%s=%lld", i > 0 ? "," : "",
-                                     answer->rows[i].key < schedule->key_count ? schedule->keys[answer->rows[i].key]
-                                                                               : "?",
-                                     (long long)answer->rows[i].value);
+            used +=
+                (size_t)snprintf(text + used, text_bytes - used, "%s%s=%lld", i > 0 ? "," : "",
+                                 answer->rows[i].key < schedule->key_count ? schedule->keys[answer->rows[i].key] : "?",
+                                 (long long)answer->rows[i].value);
         snprintf(text + used, text_bytes - used, "}");
     } else if (answer->status != VARVE_OK || step->verb == SS_HAS || is_write(step->verb) || step->verb == SS_DELETE) {
         snprintf(text, text_bytes, "%s", varve_status_name(answer->status));
@@ -236,8 +232,7 @@ static void answer_text(const struct ss_schedule *schedule, const struct ss_step
 
 static unsigned session_of(const struct ss_schedule *schedule, unsigned txn) {
     for (unsigned i = 0; i < schedule->step_count; i++)
-        if (schedule->steps[i].txn == txn)
-            return schedule->steps[i].session;
+        if (schedule->steps[i].txn == txn) return schedule->steps[i].session;
     return 0;
 }
 
@@ -258,10 +253,11 @@ const char *sm_explain(const struct ss_schedule *schedule, const struct ss_run *
                  "the first committer wins",
                  session);
     } else if (verdict->reason == SMR_PRESENCE) {
-        snprintf(buffer, buffer_bytes,
-                 "s%u committed an insert, update or delete though the presence it relied on was no longer so: at every "
-                 "level it is looked at again",
-                 session);
+        snprintf(
+            buffer, buffer_bytes,
+            "s%u committed an insert, update or delete though the presence it relied on was no longer so: at every "
+            "level it is looked at again",
+            session);
     } else if (verdict->reason == SMR_FINAL) {
         int64_t value = run->final[verdict->key];
         int used = snprintf(buffer, buffer_bytes, "the rows at the end are not what the commits give: %s is ",

@@ -9,9 +9,8 @@
  * at the statement), and commit refuses what the level does not allow. With it one shows that a level permits an
  * anomaly, and that an abort was needless.
  *
- * Declared rules of a table are not modelled. gc, split, checkpoint and switch do nothing here; crash ends what is open.
- * Thread rule: any number of calls at once; nothing is kept.
- * SPDX-License-Identifier: MIT
+ * Declared rules of a table are not modelled. gc, split, checkpoint and switch do nothing here; crash ends what is
+ * open. Thread rule: any number of calls at once; nothing is kept. SPDX-License-Identifier: MIT
  */
 #ifndef VARVE_SUITE_ORACLE_H
 #define VARVE_SUITE_ORACLE_H
@@ -49,9 +48,9 @@ struct sm_way {
 /* Runs steps in this order. *run is complete, but for rows and values that its answers do not have. */
 void sm_run(const struct ss_schedule *schedule, const uint8_t *order, const struct sm_way *way, struct ss_run *run);
 
-/* How many of the aborts in `run` were needless: the same interleaving with plain snapshot reads and the first committer
- * winning (at read committed: statement reads) commits everything, and what comes out is allowed at the levels served,
- * strict serializability at serializable. 0 or all of them. Aborts of the script's own do not count. */
+/* How many of the aborts in `run` were needless: the same interleaving with plain snapshot reads and the first
+ * committer winning (at read committed: statement reads) commits everything, and what comes out is allowed at the
+ * levels served, strict serializability at serializable. 0 or all of them. Aborts of the script's own do not count. */
 unsigned sm_needless(const struct ss_schedule *schedule, const uint8_t *order, const struct ss_run *run);
 
 #endif

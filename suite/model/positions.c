@@ -27,8 +27,7 @@ struct line {
 };
 
 static unsigned choose(struct choices *c, unsigned bound) {
-    if (bound <= 1 || c->at == CHOICES_MAX)
-        return 0;
+    if (bound <= 1 || c->at == CHOICES_MAX) return 0;
     if (c->at == c->count) {
         c->value[c->count] = 0;
         c->bound[c->count++] = (uint8_t)bound;
@@ -39,8 +38,7 @@ static unsigned choose(struct choices *c, unsigned bound) {
 static bool next_choices(struct choices *c) {
     c->count = c->at;
     c->at = 0;
-    while (c->count > 0 && ++c->value[c->count - 1] == c->bound[c->count - 1])
-        c->count--;
+    while (c->count > 0 && ++c->value[c->count - 1] == c->bound[c->count - 1]) c->count--;
     return c->count > 0;
 }
 
@@ -50,13 +48,13 @@ static bool at_fault(struct line *line, enum smr_reason reason, unsigned op) {
     return false;
 }
 
-/* --- what several levels ask --------------------------------------------------------------------------------------- */
+/* --- what several levels ask ---------------------------------------------------------------------------------------
+ */
 
 static bool relies_hold(const struct line *line, const struct smr_own *own, const int64_t *state) {
     for (unsigned k = 0; k < line->history->key_count; k++) {
         bool present = state[k] != SS_ABSENT;
-        if ((present ? own->relies_absent : own->relies_present) >> k & 1)
-            return false;
+        if ((present ? own->relies_absent : own->relies_present) >> k & 1) return false;
     }
     return true;
 }
@@ -66,8 +64,7 @@ static uint32_t changed_keys(const struct smr_own *own, const int64_t *state) {
     uint32_t changed = own->own;
     for (uint32_t left = own->own; left != 0; left &= left - 1) {
         unsigned key = (unsigned)__builtin_ctz(left);
-        if (own->value[key] == SS_ABSENT && state[key] == SS_ABSENT)
-            changed &= ~(UINT32_C(1) << key);
+        if (own->value[key] == SS_ABSENT && state[key] == SS_ABSENT) changed &= ~(UINT32_C(1) << key);
     }
     return changed;
 }
@@ -75,8 +72,7 @@ static uint32_t changed_keys(const struct smr_own *own, const int64_t *state) {
 static bool overwritten_between(const struct line *line, const struct smr_own *own, unsigned from, unsigned to) {
     uint32_t mine = changed_keys(own, line->states[from]);
     for (unsigned n = from; n < to; n++)
-        if ((line->written[n] & mine) != 0)
-            return true;
+        if ((line->written[n] & mine) != 0) return true;
     return false;
 }
 
@@ -87,20 +83,18 @@ static unsigned last_state(const struct line *line, unsigned wanted) {
 /* Was there, between two states, one in which the key held this value? */
 static bool held_between(const struct line *line, unsigned key, int64_t value, unsigned from, unsigned to) {
     for (unsigned n = from; n <= to; n++)
-        if (line->states[n][key] == value)
-            return true;
+        if (line->states[n][key] == value) return true;
     return false;
 }
 
 static bool present_between(const struct line *line, unsigned key, unsigned from, unsigned to) {
     for (unsigned n = from; n <= to; n++)
-        if (line->states[n][key] != SS_ABSENT)
-            return true;
+        if (line->states[n][key] != SS_ABSENT) return true;
     return false;
 }
 
-/* The rows that a delete-range took: those of one state, or, torn, any that were there at some moment of it. `must_be` is
- * a state that a row of others must be in as well, or NULL. */
+/* The rows that a delete-range took: those of one state, or, torn, any that were there at some moment of it. `must_be`
+ * is a state that a row of others must be in as well, or NULL. */
 static bool delete_range_fits(struct line *line, const struct smr_op *op, unsigned from, struct smr_own *own,
                               const int64_t *must_be) {
     unsigned to = last_state(line, op->after);
@@ -114,17 +108,16 @@ static bool delete_range_fits(struct line *line, const struct smr_op *op, unsign
             bool may_not = held_between(line, k, SS_ABSENT, from, to);
             taken = may && !(may_not && choose(&line->choices, 2) == 1);
         }
-        if (!taken)
-            continue;
-        if (!mine && must_be != NULL && must_be[k] == SS_ABSENT)
-            return false;
+        if (!taken) continue;
+        if (!mine && must_be != NULL && must_be[k] == SS_ABSENT) return false;
         smr_stage(own, k, SS_ABSENT, SMR_RELIES_ON_NOTHING);
         count++;
     }
     return count == op->value;
 }
 
-/* --- serializable and repeatable read ------------------------------------------------------------------------------- */
+/* --- serializable and repeatable read -------------------------------------------------------------------------------
+ */
 
 static bool items_fit(struct line *line, const struct smr_txn *txn, unsigned place, struct smr_own *own) {
     struct smr_own saved[SMR_MARKS];
@@ -138,29 +131,26 @@ static bool items_fit(struct line *line, const struct smr_txn *txn, unsigned pla
             fits = delete_range_fits(line, op, txn->before, own, line->states[place]);
         else
             fits = smr_op_fits(op, line->states[place], own, SMR_ITEMS_ONLY);
-        if (!fits)
-            return at_fault(line, SMR_ANSWER, i);
+        if (!fits) return at_fault(line, SMR_ANSWER, i);
     }
     return true;
 }
 
 static bool fits_at(struct line *line, const struct smr_txn *txn, unsigned place, struct smr_own *own) {
     unsigned stopped = 0;
-    if (txn->level == VARVE_REPEATABLE_READ)
-        return items_fit(line, txn, place, own);
+    if (txn->level == VARVE_REPEATABLE_READ) return items_fit(line, txn, place, own);
     return smr_txn_fits(txn, line->states[place], own, &stopped) || at_fault(line, SMR_ANSWER, stopped);
 }
 
 static bool serial_at_place(struct line *line, const struct smr_txn *txn, struct smr_own *own) {
-    if (txn->writes)
-        return fits_at(line, txn, line->commits, own);
+    if (txn->writes) return fits_at(line, txn, line->commits, own);
     for (unsigned n = last_state(line, txn->before); n <= line->commits; n++)
-        if (fits_at(line, txn, n, own))
-            return true;
+        if (fits_at(line, txn, n, own)) return true;
     return false;
 }
 
-/* --- snapshot -------------------------------------------------------------------------------------------------------- */
+/* --- snapshot --------------------------------------------------------------------------------------------------------
+ */
 
 static bool snapshot_somewhere(struct line *line, const struct smr_txn *txn, struct smr_own *own) {
     enum smr_reason reason = SMR_ANSWER;
@@ -181,7 +171,8 @@ static bool snapshot_somewhere(struct line *line, const struct smr_txn *txn, str
     return at_fault(line, reason, furthest);
 }
 
-/* --- read committed --------------------------------------------------------------------------------------------------- */
+/* --- read committed
+ * --------------------------------------------------------------------------------------------------- */
 
 /* Where a transaction stands between two statements. */
 struct statements {
@@ -196,8 +187,7 @@ static bool torn_scan_fits(const struct line *line, const struct smr_op *op, con
     unsigned taken = 0;
     for (unsigned i = 0; i < (unsigned)(op->high - op->low); i++) {
         unsigned key = op->reverse ? op->high - 1u - i : op->low + i;
-        if (op->limit > 0 && taken == op->limit)
-            break;
+        if (op->limit > 0 && taken == op->limit) break;
         bool returned = taken < op->row_count && op->rows[taken].key == key;
         int64_t value = returned ? op->rows[taken].value : SS_ABSENT;
         if ((own->own >> key & 1) != 0 ? own->value[key] != value : !held_between(line, key, value, from, to))
@@ -211,12 +201,9 @@ static bool torn_scan_fits(const struct line *line, const struct smr_op *op, con
  * that fits leaves the most room. What is written from it (add) makes the state a choice. */
 static bool statement_fits(struct line *line, const struct smr_op *op, struct statements *s, struct smr_own *own) {
     unsigned to = last_state(line, op->after);
-    if (op->torn && op->kind == SMR_SCAN)
-        return torn_scan_fits(line, op, own);
-    if (op->kind == SMR_DELETE_RANGE)
-        return delete_range_fits(line, op, s->from, own, NULL);
-    if (op->kind == SMR_ADD && to >= s->from)
-        s->from += choose(&line->choices, to - s->from + 1);
+    if (op->torn && op->kind == SMR_SCAN) return torn_scan_fits(line, op, own);
+    if (op->kind == SMR_DELETE_RANGE) return delete_range_fits(line, op, s->from, own, NULL);
+    if (op->kind == SMR_ADD && to >= s->from) s->from += choose(&line->choices, to - s->from + 1);
     if (op->cursor != 0) {
         if (op->cursor != s->cursor && to >= s->from) {
             s->cursor_state = s->from += choose(&line->choices, to - s->from + 1);
@@ -226,8 +213,7 @@ static bool statement_fits(struct line *line, const struct smr_op *op, struct st
     }
     for (unsigned n = s->from; n <= to; n++) {
         struct smr_own tried = *own;
-        if (!smr_op_fits(op, line->states[n], &tried, SMR_WHOLE))
-            continue;
+        if (!smr_op_fits(op, line->states[n], &tried, SMR_WHOLE)) continue;
         *own = tried;
         s->from = n;
         return true;
@@ -248,13 +234,12 @@ static bool committed_statements(struct line *line, const struct smr_txn *txn, s
     return relies_hold(line, own, line->states[line->commits]) || at_fault(line, SMR_PRESENCE, 0);
 }
 
-/* --- the whole --------------------------------------------------------------------------------------------------------- */
+/* --- the whole
+ * --------------------------------------------------------------------------------------------------------- */
 
 static bool txn_at_level(struct line *line, const struct smr_txn *txn, struct smr_own *own) {
-    if (txn->level <= VARVE_READ_COMMITTED)
-        return committed_statements(line, txn, own);
-    if (txn->level == VARVE_SNAPSHOT)
-        return snapshot_somewhere(line, txn, own);
+    if (txn->level <= VARVE_READ_COMMITTED) return committed_statements(line, txn, own);
+    if (txn->level == VARVE_SNAPSHOT) return snapshot_somewhere(line, txn, own);
     return serial_at_place(line, txn, own);
 }
 
@@ -262,8 +247,7 @@ static bool final_fits(struct line *line) {
     const struct smr_history *h = line->history;
     line->here.txn = h->txn_count;
     for (unsigned k = 0; k < h->key_count; k++)
-        if (line->states[line->commits][k] != h->final[k])
-            return at_fault(line, SMR_FINAL, k);
+        if (line->states[line->commits][k] != h->final[k]) return at_fault(line, SMR_FINAL, k);
     return true;
 }
 
@@ -274,10 +258,8 @@ static bool attempt(struct line *line, unsigned *reached) {
         const struct smr_txn *txn = &h->txns[h->commit_order[*reached]];
         struct smr_own own;
         line->here.txn = h->commit_order[*reached];
-        if (!txn_at_level(line, txn, &own))
-            return false;
-        if (!txn->writes)
-            continue;
+        if (!txn_at_level(line, txn, &own)) return false;
+        if (!txn->writes) continue;
         int64_t *before = line->states[line->commits], *after = line->states[line->commits + 1];
         line->written[line->commits++] = changed_keys(&own, before);
         memcpy(after, before, h->key_count * sizeof after[0]);
@@ -295,14 +277,12 @@ bool smr_positions(const struct smr_history *history, struct smr_culprit *culpri
     *culprit = (struct smr_culprit){.reason = SMR_FITS};
     for (unsigned tries = 0; tries < SMR_TRIES; tries++) {
         unsigned reached = 0;
-        if (attempt(&line, &reached))
-            return true;
+        if (attempt(&line, &reached)) return true;
         if (culprit->reason == SMR_FITS || reached > furthest || (reached == furthest && line.here.op > culprit->op)) {
             *culprit = line.here;
             furthest = reached;
         }
-        if (!next_choices(&line.choices))
-            return false;
+        if (!next_choices(&line.choices)) return false;
     }
     return true;
 }

@@ -1,9 +1,9 @@
 /* replay.c - one operation, one transaction, and the search for a serial order; see replay.h.
  *
  * The search goes depth first over the sets of transactions that have run. Candidates are tried in the order of their
- * commits, so that a history whose serial order is its commit order is acquitted at the first try; a transaction without
- * writes that fits is placed at once, because placing it later can help nobody; and, past five transactions, a set and
- * state that led nowhere is not tried again.
+ * commits, so that a history whose serial order is its commit order is acquitted at the first try; a transaction
+ * without writes that fits is placed at once, because placing it later can help nobody; and, past five transactions, a
+ * set and state that led nowhere is not tried again.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -18,16 +18,13 @@ bool smr_scan_fits(const struct smr_op *op, const int64_t *state, const struct s
     unsigned taken = 0;
     for (unsigned i = 0; i < (unsigned)(op->high - op->low); i++) {
         unsigned key = op->reverse ? op->high - 1u - i : op->low + i;
-        if (op->limit > 0 && taken == op->limit)
-            break;
+        if (op->limit > 0 && taken == op->limit) break;
         bool mine = (own->own >> key & 1) != 0;
         bool returned = taken < op->row_count && op->rows[taken].key == key;
         int64_t value = smr_seen(state, own, key);
         bool looked_at = rule != SMR_OWN_ONLY || mine;
-        if (returned && looked_at && value != op->rows[taken].value)
-            return false;
-        if (!returned && value != SS_ABSENT && (rule == SMR_WHOLE || mine))
-            return false;
+        if (returned && looked_at && value != op->rows[taken].value) return false;
+        if (!returned && value != SS_ABSENT && (rule == SMR_WHOLE || mine)) return false;
         taken += returned ? 1 : 0;
     }
     return taken == op->row_count;
@@ -36,8 +33,7 @@ bool smr_scan_fits(const struct smr_op *op, const int64_t *state, const struct s
 static bool delete_range_fits(const struct smr_op *op, const int64_t *state, struct smr_own *own) {
     int64_t count = 0;
     for (unsigned k = op->low; k < op->high; k++) {
-        if (smr_seen(state, own, k) == SS_ABSENT)
-            continue;
+        if (smr_seen(state, own, k) == SS_ABSENT) continue;
         smr_stage(own, k, SS_ABSENT, SMR_RELIES_ON_NOTHING);
         count++;
     }
@@ -48,41 +44,29 @@ static bool write_fits(const struct smr_op *op, int64_t now, struct smr_own *own
     bool present = now != SS_ABSENT;
     bool done = op->status == VARVE_OK;
     switch (op->kind) {
-    case SMR_PUT:
-        smr_stage(own, op->low, op->value, SMR_RELIES_ON_NOTHING);
-        return done;
+    case SMR_PUT: smr_stage(own, op->low, op->value, SMR_RELIES_ON_NOTHING); return done;
     case SMR_INSERT:
-        if (done)
-            smr_stage(own, op->low, op->value, SMR_RELIES_ON_ABSENT);
+        if (done) smr_stage(own, op->low, op->value, SMR_RELIES_ON_ABSENT);
         return done != present;
     case SMR_UPDATE:
     case SMR_DELETE:
-        if (done)
-            smr_stage(own, op->low, op->kind == SMR_DELETE ? SS_ABSENT : op->value, SMR_RELIES_ON_PRESENT);
+        if (done) smr_stage(own, op->low, op->kind == SMR_DELETE ? SS_ABSENT : op->value, SMR_RELIES_ON_PRESENT);
         return done == present;
-    default: /* SMR_ADD */
-        smr_stage(own, op->low, (present ? now : 0) + op->value, SMR_RELIES_ON_NOTHING);
-        return done;
+    default: /* SMR_ADD */ smr_stage(own, op->low, (present ? now : 0) + op->value, SMR_RELIES_ON_NOTHING); return done;
     }
 }
 
 bool smr_op_fits(const struct smr_op *op, const int64_t *state, struct smr_own *own, enum smr_rule rule) {
     switch (op->kind) {
-    case SMR_SCAN:
-        return smr_scan_fits(op, state, own, rule);
-    case SMR_DELETE_RANGE:
-        return delete_range_fits(op, state, own);
-    default:
-        break;
+    case SMR_SCAN: return smr_scan_fits(op, state, own, rule);
+    case SMR_DELETE_RANGE: return delete_range_fits(op, state, own);
+    default: break;
     }
     int64_t now = smr_seen(state, own, op->low);
     switch (op->kind) {
-    case SMR_GET:
-        return op->status == VARVE_OK ? now == op->value && now != SS_ABSENT : now == SS_ABSENT;
-    case SMR_CONTAINS:
-        return (op->status == VARVE_OK) == (now != SS_ABSENT);
-    default:
-        return write_fits(op, now, own);
+    case SMR_GET: return op->status == VARVE_OK ? now == op->value && now != SS_ABSENT : now == SS_ABSENT;
+    case SMR_CONTAINS: return (op->status == VARVE_OK) == (now != SS_ABSENT);
+    default: return write_fits(op, now, own);
     }
 }
 
@@ -110,22 +94,14 @@ void smr_apply(int64_t *state, const struct smr_own *own) {
 
 /* Stages what the answer says was written, with no state to judge it by. */
 static void take_for_written(const struct smr_op *op, struct smr_own *own) {
-    if (op->status != VARVE_OK)
-        return;
+    if (op->status != VARVE_OK) return;
     switch (op->kind) {
     case SMR_PUT:
     case SMR_UPDATE:
-    case SMR_ADD:
-        smr_stage(own, op->low, op->value, SMR_RELIES_ON_NOTHING);
-        return;
-    case SMR_INSERT:
-        smr_stage(own, op->low, op->value, SMR_RELIES_ON_ABSENT);
-        return;
-    case SMR_DELETE:
-        smr_stage(own, op->low, SS_ABSENT, SMR_RELIES_ON_PRESENT);
-        return;
-    default:
-        return;
+    case SMR_ADD: smr_stage(own, op->low, op->value, SMR_RELIES_ON_NOTHING); return;
+    case SMR_INSERT: smr_stage(own, op->low, op->value, SMR_RELIES_ON_ABSENT); return;
+    case SMR_DELETE: smr_stage(own, op->low, SS_ABSENT, SMR_RELIES_ON_PRESENT); return;
+    default: return;
     }
 }
 
@@ -135,10 +111,8 @@ bool smr_has_writes(const struct smr_op *ops, unsigned op_count) {
     smr_own_clear(&own);
     for (unsigned i = 0; i < op_count; i++) {
         const struct smr_op *op = &ops[i];
-        if (op->kind == SMR_SAVEPOINT)
-            ranged_at[op->mark] = ranged;
-        if (op->kind == SMR_ROLLBACK)
-            ranged = ranged_at[op->mark];
+        if (op->kind == SMR_SAVEPOINT) ranged_at[op->mark] = ranged;
+        if (op->kind == SMR_ROLLBACK) ranged = ranged_at[op->mark];
         if (smr_is_mark(op))
             smr_mark(op, saved, &own);
         else if (op->kind == SMR_DELETE_RANGE)
@@ -148,8 +122,7 @@ bool smr_has_writes(const struct smr_op *ops, unsigned op_count) {
     }
     for (uint32_t left = own.own; left != 0; left &= left - 1) {
         unsigned key = (unsigned)__builtin_ctz(left);
-        if (own.value[key] != SS_ABSENT || (own.relies_absent >> key & 1) == 0)
-            return true;
+        if (own.value[key] != SS_ABSENT || (own.relies_absent >> key & 1) == 0) return true;
     }
     return ranged > 0;
 }
@@ -176,8 +149,7 @@ static uint32_t must_be_before(const struct smr_history *h, unsigned txn, unsign
     uint32_t before = 0;
     for (unsigned i = 0; i < h->commit_count; i++) {
         unsigned other = h->commit_order[i];
-        if (other == txn)
-            continue;
+        if (other == txn) continue;
         const struct smr_txn *a = &h->txns[other], *b = &h->txns[txn];
         if (((flags & SMR_STRICT) != 0 && a->end < b->begin) ||
             ((flags & SMR_COMMIT_ORDER) != 0 && a->writes && b->writes && a->end < b->end))
@@ -195,11 +167,9 @@ static struct tried *slot_of(struct search *s, uint32_t used, const int64_t *sta
     *known = false;
     for (unsigned at = (unsigned)(hash >> (64 - TRIED_BITS));; at = (at + 1) % TRIED_SLOTS) {
         struct tried *slot = &s->tried[at];
-        if (slot->used == 0)
-            return s->tried_count < TRIED_SLOTS / 2 ? slot : NULL;
+        if (slot->used == 0) return s->tried_count < TRIED_SLOTS / 2 ? slot : NULL;
         *known = slot->used == used && memcmp(slot->state, state, keys * sizeof state[0]) == 0;
-        if (*known)
-            return slot;
+        if (*known) return slot;
     }
 }
 
@@ -211,8 +181,7 @@ static bool led_nowhere(struct search *s, uint32_t used, const int64_t *state) {
 static void note_dead_end(struct search *s, uint32_t used, const int64_t *state) {
     bool known = false;
     struct tried *slot = s->tried != NULL && used != 0 ? slot_of(s, used, state, &known) : NULL;
-    if (slot == NULL || known)
-        return;
+    if (slot == NULL || known) return;
     slot->used = used;
     memcpy(slot->state, state, s->history->key_count * sizeof state[0]);
     s->tried_count++;
@@ -233,25 +202,20 @@ static bool items_fit(const struct smr_txn *txn, const int64_t *state, struct sm
 
 static bool some_order(struct search *s, uint32_t used, const int64_t *state) {
     const struct smr_history *h = s->history;
-    if (used == s->all)
-        return memcmp(state, h->final, h->key_count * sizeof state[0]) == 0;
-    if (led_nowhere(s, used, state))
-        return false;
+    if (used == s->all) return memcmp(state, h->final, h->key_count * sizeof state[0]) == 0;
+    if (led_nowhere(s, used, state)) return false;
     for (unsigned i = 0; i < h->commit_count; i++) {
         unsigned txn = h->commit_order[i], stopped;
         uint32_t bit = UINT32_C(1) << txn;
         struct smr_own own;
-        if ((used & bit) != 0 || (s->before[txn] & ~used) != 0)
-            continue;
+        if ((used & bit) != 0 || (s->before[txn] & ~used) != 0) continue;
         if (!(s->items ? items_fit(&h->txns[txn], state, &own) : smr_txn_fits(&h->txns[txn], state, &own, &stopped)))
             continue;
-        if (!h->txns[txn].writes)
-            return some_order(s, used | bit, state);
+        if (!h->txns[txn].writes) return some_order(s, used | bit, state);
         int64_t after[SMR_KEYS];
         memcpy(after, state, h->key_count * sizeof state[0]);
         smr_apply(after, &own);
-        if (some_order(s, used | bit, after))
-            return true;
+        if (some_order(s, used | bit, after)) return true;
     }
     note_dead_end(s, used, state);
     return false;
@@ -264,8 +228,7 @@ bool smr_serializable(const struct smr_history *history, unsigned flags) {
         s.all |= UINT32_C(1) << txn;
         s.before[txn] = must_be_before(history, txn, flags);
     }
-    if (history->commit_count >= TRIED_FROM)
-        s.tried = calloc(TRIED_SLOTS, sizeof *s.tried);
+    if (history->commit_count >= TRIED_FROM) s.tried = calloc(TRIED_SLOTS, sizeof *s.tried);
     bool found = some_order(&s, 0, history->initial);
     free(s.tried);
     return found;

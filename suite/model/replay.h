@@ -7,8 +7,8 @@
  * no writer of one of its keys in between, one at read committed statement by statement, each from some state and none
  * before the one of the statement before. No state from before the begin may be read at any level.
  *
- * Choices. Where an answer does not tell what was done (rows that `del` took below snapshot, the sum that `add` built on
- * at read committed, the state of a cursor there) every possibility is tried; past SMR_TRIES of them the history is
+ * Choices. Where an answer does not tell what was done (rows that `del` took below snapshot, the sum that `add` built
+ * on at read committed, the state of a cursor there) every possibility is tried; past SMR_TRIES of them the history is
  * acquitted.
  *
  * Nothing here allocates but smr_serializable, and that only for more than five transactions. Structs are filled by the
@@ -44,23 +44,23 @@ struct smr_op {
     uint8_t kind;      /* enum smr_kind */
     uint8_t low, high; /* key, or low <= k < high */
     bool reverse;
-    bool torn;         /* scan, delete-range: rows may come from different states (2pl below snapshot) */
-    uint8_t cursor;    /* rows of one cursor share a number and, at read committed, a state; 0 = none */
-    uint8_t mark;      /* savepoint, rollback: number of the savepoint */
+    bool torn;             /* scan, delete-range: rows may come from different states (2pl below snapshot) */
+    uint8_t cursor;        /* rows of one cursor share a number and, at read committed, a state; 0 = none */
+    uint8_t mark;          /* savepoint, rollback: number of the savepoint */
     uint8_t before, after; /* commits with writes acknowledged when it began and when it returned */
-    int status;        /* VARVE_OK, NOTFOUND or EXISTS */
-    unsigned limit;    /* scan: rows at most, 0 = none */
+    int status;            /* VARVE_OK, NOTFOUND or EXISTS */
+    unsigned limit;        /* scan: rows at most, 0 = none */
     unsigned row_count;
     const struct ss_row *rows;
-    int64_t value;     /* read, written or added; count of delete-range */
+    int64_t value; /* read, written or added; count of delete-range */
 };
 
 struct smr_txn {
     varve_isolation level;
     bool committed;
-    bool writes;          /* smr_has_writes */
-    uint8_t before;       /* commits with writes acknowledged when it began */
-    unsigned begin, end;  /* in real-time order of the whole history */
+    bool writes;         /* smr_has_writes */
+    uint8_t before;      /* commits with writes acknowledged when it began */
+    unsigned begin, end; /* in real-time order of the whole history */
     unsigned op_count;
     const struct smr_op *ops;
 };
@@ -69,7 +69,7 @@ struct smr_history {
     unsigned key_count, txn_count, commit_count;
     const int64_t *initial, *final; /* [key_count], SS_ABSENT where a key is not there */
     const struct smr_txn *txns;
-    const uint8_t *commit_order;    /* [commit_count], the order in which commit returned */
+    const uint8_t *commit_order; /* [commit_count], the order in which commit returned */
 };
 
 /* Whether committing it can change the state; writes rolled back, and an insert deleted again, do not count. */

@@ -20,9 +20,7 @@ enum smr_rule {
     SMR_OWN_ONLY,   /* own rows are what is seen and none is left out; rows of others are not looked at */
 };
 
-static inline void smr_own_clear(struct smr_own *own) {
-    own->own = own->relies_present = own->relies_absent = 0;
-}
+static inline void smr_own_clear(struct smr_own *own) { own->own = own->relies_present = own->relies_absent = 0; }
 
 static inline int64_t smr_seen(const int64_t *state, const struct smr_own *own, unsigned key) {
     return (own->own >> key & 1) != 0 ? own->value[key] : state[key];

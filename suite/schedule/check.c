@@ -17,11 +17,9 @@ struct walk {
 
 static bool begin_if_needed(struct ssp_reader *reader, struct ss_step *step, struct walk *walk) {
     struct ss_schedule *schedule = reader->schedule;
-    if (walk->open && step->verb == SS_BEGIN)
-        return ssp_fail(reader, "`b` inside a transaction: it has had no c or a");
+    if (walk->open && step->verb == SS_BEGIN) return ssp_fail(reader, "`b` inside a transaction: it has had no c or a");
     if (!walk->open) {
-        if (schedule->txn_count == SS_TXNS_MAX)
-            return ssp_fail(reader, "more than %d transactions", SS_TXNS_MAX);
+        if (schedule->txn_count == SS_TXNS_MAX) return ssp_fail(reader, "more than %d transactions", SS_TXNS_MAX);
         schedule->txn_count++;
         *walk = (struct walk){.open = true};
     }
@@ -32,27 +30,19 @@ static bool begin_if_needed(struct ssp_reader *reader, struct ss_step *step, str
 static bool engine_step(struct ssp_reader *reader, const struct ss_step *step, struct walk *walk) {
     if (step->verb == SS_SWITCH && walk->open)
         return ssp_fail(reader, "`switch` inside a transaction of its session: it would wait for it for ever");
-    if (step->verb == SS_CRASH)
-        *walk = (struct walk){0};
-    if (step->verb == SS_CRASH || step->verb == SS_CHECKPOINT)
-        reader->schedule->durable = true;
+    if (step->verb == SS_CRASH) *walk = (struct walk){0};
+    if (step->verb == SS_CRASH || step->verb == SS_CHECKPOINT) reader->schedule->durable = true;
     return true;
 }
 
 static bool walk_step(struct ssp_reader *reader, struct ss_step *step, struct walk *walk) {
-    if (step->verb >= SS_GC)
-        return engine_step(reader, step, walk);
-    if (!begin_if_needed(reader, step, walk))
-        return false;
+    if (step->verb >= SS_GC) return engine_step(reader, step, walk);
+    if (!begin_if_needed(reader, step, walk)) return false;
     switch (step->verb) {
-    case SS_SAVEPOINT:
-        walk->savepoint = true;
-        return true;
-    case SS_ROLLBACK:
-        return walk->savepoint || ssp_fail(reader, "`rb` without an `sp` before it in its transaction");
+    case SS_SAVEPOINT: walk->savepoint = true; return true;
+    case SS_ROLLBACK: return walk->savepoint || ssp_fail(reader, "`rb` without an `sp` before it in its transaction");
     case SS_OPEN:
-        if (walk->cursor)
-            return ssp_fail(reader, "`open` while a cursor is open: a session has one");
+        if (walk->cursor) return ssp_fail(reader, "`open` while a cursor is open: a session has one");
         walk->cursor = true;
         return true;
     case SS_NEXT:
@@ -63,15 +53,14 @@ static bool walk_step(struct ssp_reader *reader, struct ss_step *step, struct wa
         return true;
     case SS_COMMIT:
     case SS_ABORT:
-        if (step->guard == SS_ALWAYS)
-            *walk = (struct walk){0};
+        if (step->guard == SS_ALWAYS) *walk = (struct walk){0};
         return true;
-    default:
-        return true;
+    default: return true;
     }
 }
 
-/* --- expressions ---------------------------------------------------------------------------------------------------- */
+/* --- expressions ----------------------------------------------------------------------------------------------------
+ */
 
 static bool in_range(const struct ss_schedule *schedule, const struct ss_range *range, unsigned key) {
     const char *word = schedule->keys[key];
@@ -80,18 +69,15 @@ static bool in_range(const struct ss_schedule *schedule, const struct ss_range *
 }
 
 static bool reads(const struct ss_schedule *schedule, const struct ss_step *step, unsigned key) {
-    if (step->verb == SS_GET || step->verb == SS_GET_FOR_UPDATE)
-        return step->key == key;
+    if (step->verb == SS_GET || step->verb == SS_GET_FOR_UPDATE) return step->key == key;
     return (step->verb == SS_SCAN || step->verb == SS_OPEN) && in_range(schedule, &step->range, key);
 }
 
 static bool term_refers(struct ssp_reader *reader, const struct ss_step *at, const struct ss_term *term) {
     const struct ss_schedule *schedule = reader->schedule;
-    if (term->kind != SS_READ_OF && term->kind != SS_SUM && term->kind != SS_COUNT)
-        return true;
+    if (term->kind != SS_READ_OF && term->kind != SS_SUM && term->kind != SS_COUNT) return true;
     for (const struct ss_step *s = &schedule->steps[schedule->first_step[at->session]]; s < at; s++)
-        if (term->kind == SS_READ_OF ? reads(schedule, s, term->key) : s->verb == SS_SCAN)
-            return true;
+        if (term->kind == SS_READ_OF ? reads(schedule, s, term->key) : s->verb == SS_SCAN) return true;
     if (term->kind == SS_READ_OF)
         return ssp_fail(reader, "r(%s): no step of s%u before this one reads %s", schedule->keys[term->key],
                         at->session + 1u, schedule->keys[term->key]);
@@ -103,8 +89,7 @@ static bool expressions_refer(struct ssp_reader *reader, const struct ss_step *s
     const struct ss_expression *const all[] = {&step->value, &step->guard_left, &step->guard_right};
     for (unsigned e = 0; e < 3; e++)
         for (unsigned i = 0; i < all[e]->count; i++)
-            if (!term_refers(reader, step, &all[e]->terms[i]))
-                return false;
+            if (!term_refers(reader, step, &all[e]->terms[i])) return false;
     return true;
 }
 
@@ -121,18 +106,18 @@ bool ssp_check_sessions(struct ssp_reader *reader) {
     return true;
 }
 
-/* --- rules ----------------------------------------------------------------------------------------------------------- */
+/* --- rules -----------------------------------------------------------------------------------------------------------
+ */
 
 static bool same_cell(const struct ss_rule *a, const struct ss_rule *b, unsigned *scheme) {
     for (*scheme = 0; *scheme < SS_SCHEMES; ++*scheme)
-        if (a->level == b->level && a->schemes[*scheme] && b->schemes[*scheme])
-            return true;
+        if (a->level == b->level && a->schemes[*scheme] && b->schemes[*scheme]) return true;
     return false;
 }
 
 bool ssp_check_rules(struct ssp_reader *reader) {
-    static const char *const names[] = {[SS_MUST] = "must", [SS_SHOW] = "show", [SS_PRECISION] = "precision",
-                                        [SS_ALLOW] = "allow"};
+    static const char *const names[] = {
+        [SS_MUST] = "must", [SS_SHOW] = "show", [SS_PRECISION] = "precision", [SS_ALLOW] = "allow"};
     const struct ss_schedule *schedule = reader->schedule;
     for (unsigned j = 1; j < schedule->rule_count; j++) {
         const struct ss_rule *later = &schedule->rules[j];
@@ -140,8 +125,7 @@ bool ssp_check_rules(struct ssp_reader *reader) {
             const struct ss_rule *earlier = &schedule->rules[i];
             unsigned scheme;
             bool rivals = (earlier->kind == SS_PRECISION) == (later->kind == SS_PRECISION);
-            if (!rivals || !same_cell(earlier, later, &scheme))
-                continue;
+            if (!rivals || !same_cell(earlier, later, &scheme)) continue;
             reader->line = later->line;
             return ssp_fail(reader, "%s@%s stands in `%s` and again in `%s`", ss_level_name(later->level),
                             ss_schemes[scheme], names[earlier->kind], names[later->kind]);
@@ -150,12 +134,12 @@ bool ssp_check_rules(struct ssp_reader *reader) {
     return true;
 }
 
-/* --- keys in byte order ---------------------------------------------------------------------------------------------- */
+/* --- keys in byte order ----------------------------------------------------------------------------------------------
+ */
 
 static void renumber_expression(struct ss_expression *expression, const uint8_t place[]) {
     for (unsigned i = 0; i < expression->count; i++)
-        if (expression->terms[i].kind == SS_READ_OF)
-            expression->terms[i].key = place[expression->terms[i].key];
+        if (expression->terms[i].kind == SS_READ_OF) expression->terms[i].key = place[expression->terms[i].key];
 }
 
 static void renumber(struct ss_schedule *schedule, const uint8_t place[]) {
@@ -171,8 +155,7 @@ static void renumber(struct ss_schedule *schedule, const uint8_t place[]) {
     for (unsigned i = 0; i < schedule->condition_count; i++) {
         struct ss_condition *condition = &schedule->conditions[i];
         condition->key = place[condition->key];
-        for (unsigned r = 0; r < condition->row_count; r++)
-            condition->rows[r].key = place[condition->rows[r].key];
+        for (unsigned r = 0; r < condition->row_count; r++) condition->rows[r].key = place[condition->rows[r].key];
     }
 }
 
@@ -183,12 +166,10 @@ void ssp_keys_in_order(struct ss_schedule *schedule) {
     memcpy(keys, schedule->keys, sizeof keys);
     memcpy(initial, schedule->initial, sizeof initial);
     place[SS_KEYS_MAX] = SS_KEYS_MAX; /* an open end stays open */
-    for (unsigned k = schedule->key_count; k < SS_KEYS_MAX; k++)
-        place[k] = (uint8_t)k;
+    for (unsigned k = schedule->key_count; k < SS_KEYS_MAX; k++) place[k] = (uint8_t)k;
     for (unsigned k = 0; k < schedule->key_count; k++) {
         place[k] = 0;
-        for (unsigned other = 0; other < schedule->key_count; other++)
-            place[k] += strcmp(keys[other], keys[k]) < 0;
+        for (unsigned other = 0; other < schedule->key_count; other++) place[k] += strcmp(keys[other], keys[k]) < 0;
         memcpy(schedule->keys[place[k]], keys[k], sizeof keys[k]);
         schedule->initial[place[k]] = initial[k];
     }

@@ -12,12 +12,10 @@
 static bool listed_by_name(struct ssp_reader *reader, unsigned *taken, uint8_t *step) {
     const struct ss_schedule *schedule = reader->schedule;
     uint8_t session = 0;
-    if (!ssp_step_name(reader, false, &session, step))
-        return false;
+    if (!ssp_step_name(reader, false, &session, step)) return false;
     unsigned expected = schedule->first_step[session] + taken[session];
     unsigned number = *step - schedule->first_step[session] + 1u;
-    if (*step < expected)
-        return ssp_fail(reader, "s%u.%u stands twice", session + 1u, number);
+    if (*step < expected) return ssp_fail(reader, "s%u.%u stands twice", session + 1u, number);
     if (*step > expected)
         return ssp_fail(reader, "s%u.%u stands before s%u.%u", session + 1u, number, session + 1u, taken[session] + 1);
     taken[session]++;
@@ -28,8 +26,7 @@ static bool listed_by_name(struct ssp_reader *reader, unsigned *taken, uint8_t *
 static bool listed_by_session(struct ssp_reader *reader, unsigned *taken, uint8_t *step) {
     const struct ss_schedule *schedule = reader->schedule;
     unsigned number = 0;
-    if (!ssp_count(reader, "a session", 99, &number))
-        return false;
+    if (!ssp_count(reader, "a session", 99, &number)) return false;
     if (number == 0 || number > schedule->session_count)
         return ssp_fail(reader, "there is no session s%u: there are %u", number, schedule->session_count);
     unsigned next = schedule->first_step[number - 1] + taken[number - 1];
@@ -43,29 +40,25 @@ static bool listed_by_session(struct ssp_reader *reader, unsigned *taken, uint8_
 bool ssp_run_line(struct ssp_reader *reader) {
     struct ss_schedule *schedule = reader->schedule;
     unsigned taken[SS_SESSIONS_MAX] = {0};
-    if (schedule->run_all)
-        return ssp_fail(reader, "`run all` leaves nothing for a second `run`");
+    if (schedule->run_all) return ssp_fail(reader, "`run all` leaves nothing for a second `run`");
     if (ssp_accept(reader, "all")) {
         schedule->run_all = true;
         return schedule->listed_count == 0 ? ssp_line_ends(reader)
                                            : ssp_fail(reader, "`run all` after a list of interleavings");
     }
-    if (schedule->listed_count == SS_LISTED_MAX)
-        return ssp_fail(reader, "more than %d interleavings", SS_LISTED_MAX);
+    if (schedule->listed_count == SS_LISTED_MAX) return ssp_fail(reader, "more than %d interleavings", SS_LISTED_MAX);
     uint8_t *order = schedule->listed[schedule->listed_count];
     unsigned count = 0;
     while (!ssp_at_end(reader)) {
         uint8_t step = 0;
-        if (!(*reader->at == 's' ? listed_by_name : listed_by_session)(reader, taken, &step))
-            return false;
+        if (!(*reader->at == 's' ? listed_by_name : listed_by_session)(reader, taken, &step)) return false;
         if (schedule->steps[step].joined && (count == 0 || order[count - 1] != step - 1))
             return ssp_fail(reader, "`%s` is joined to the step before it", schedule->steps[step].text);
         order[count++] = step;
     }
     for (unsigned s = 0; s < schedule->session_count; s++) {
         unsigned steps = schedule->first_step[s + 1] - schedule->first_step[s];
-        if (taken[s] < steps)
-            return ssp_fail(reader, "the interleaving leaves out s%u.%u", s + 1, taken[s] + 1);
+        if (taken[s] < steps) return ssp_fail(reader, "the interleaving leaves out s%u.%u", s + 1, taken[s] + 1);
     }
     for (unsigned i = 0; i < schedule->listed_count; i++)
         if (memcmp(schedule->listed[i], order, count) == 0)
@@ -80,17 +73,19 @@ static const struct {
     const char *word;
     int status;
 } status_words[] = {
-    {"ok", VARVE_OK},                 {"exists", VARVE_EXISTS},     {"notfound", VARVE_NOTFOUND},
-    {"conflict", VARVE_CONFLICT},     {"deadlock", VARVE_DEADLOCK}, {"constraint", VARVE_CONSTRAINT},
+    {"ok", VARVE_OK},
+    {"exists", VARVE_EXISTS},
+    {"notfound", VARVE_NOTFOUND},
+    {"conflict", VARVE_CONFLICT},
+    {"deadlock", VARVE_DEADLOCK},
+    {"constraint", VARVE_CONSTRAINT},
 };
 
 static bool rows(struct ssp_reader *reader, struct ss_condition *condition) {
     condition->is_rows = true;
     while (!ssp_accept(reader, "}")) {
-        if (condition->row_count > 0 && !ssp_expect(reader, ","))
-            return false;
-        if (condition->row_count == SS_ROWS_MAX)
-            return ssp_fail(reader, "more than %d rows", SS_ROWS_MAX);
+        if (condition->row_count > 0 && !ssp_expect(reader, ",")) return false;
+        if (condition->row_count == SS_ROWS_MAX) return ssp_fail(reader, "more than %d rows", SS_ROWS_MAX);
         if (!ssp_key(reader, &condition->rows[condition->row_count].key) || !ssp_expect(reader, "=") ||
             !ssp_number(reader, &condition->rows[condition->row_count].value))
             return false;
@@ -104,8 +99,7 @@ static bool value(struct ssp_reader *reader, int64_t *number) {
     ssp_blanks(reader);
     bool minus = reader->at < reader->end && *reader->at == '-';
     bool digit = minus && reader->at + 1 < reader->end && reader->at[1] >= '0' && reader->at[1] <= '9';
-    if (!minus || digit)
-        return ssp_number(reader, number);
+    if (!minus || digit) return ssp_number(reader, number);
     *number = SS_ABSENT;
     return ssp_accept(reader, "-");
 }
@@ -114,8 +108,7 @@ static bool status_word(struct ssp_reader *reader, struct ss_condition *conditio
     const char *names[8] = {"commit", "abort"};
     char word[SP_WORD_BYTES];
     unsigned which = 0;
-    for (unsigned i = 0; i < 6; i++)
-        names[i + 2] = status_words[i].word;
+    for (unsigned i = 0; i < 6; i++) names[i + 2] = status_words[i].word;
     if (!ssp_word(reader, "", "an answer", word, sizeof word) ||
         !ssp_choose(reader, names, 8, "word for an answer", word, &which))
         return false;
@@ -135,13 +128,11 @@ static bool answers(const struct ssp_reader *reader, const struct ss_condition *
     const struct ss_step *step = &reader->schedule->steps[condition->step];
     enum ss_verb verb = step->verb;
     bool reads = verb == SS_GET || verb == SS_GET_FOR_UPDATE || verb == SS_NEXT;
-    if (condition->kind != SS_ANSWER || condition->is_status)
-        return true;
+    if (condition->kind != SS_ANSWER || condition->is_status) return true;
     if (condition->is_rows)
         return verb == SS_SCAN || (verb == SS_NEXT && condition->row_count <= 1) ||
                ssp_fail(reader, "`%s` is not answered with rows", step->text);
-    if (condition->value == SS_ABSENT ? reads || verb == SS_HAS : reads || verb == SS_DELETE_RANGE)
-        return true;
+    if (condition->value == SS_ABSENT ? reads || verb == SS_HAS : reads || verb == SS_DELETE_RANGE) return true;
     return ssp_fail(reader, "`%s` is not answered with %s", step->text,
                     condition->value == SS_ABSENT ? "absence" : "a number");
 }
@@ -150,8 +141,7 @@ static bool of_step(struct ssp_reader *reader, struct ss_condition *condition) {
     static const char *const ends[] = {"commit", "abort"};
     char word[SP_WORD_BYTES];
     unsigned which = 0;
-    if (!ssp_step_name(reader, true, &condition->session, &condition->step))
-        return false;
+    if (!ssp_step_name(reader, true, &condition->session, &condition->step)) return false;
     if (condition->step == SS_STEPS_MAX) {
         if (!ssp_expect(reader, ".") || !ssp_word(reader, "", "commit, abort or a step", word, sizeof word) ||
             !ssp_choose(reader, ends, 2, "condition of a session", word, &which))
@@ -160,8 +150,7 @@ static bool of_step(struct ssp_reader *reader, struct ss_condition *condition) {
         return true;
     }
     condition->kind = SS_ANSWER;
-    if (!ssp_expect(reader, "="))
-        return false;
+    if (!ssp_expect(reader, "=")) return false;
     ssp_blanks(reader);
     char first = reader->at < reader->end ? *reader->at : 0;
     bool good;
@@ -183,15 +172,13 @@ static bool named_condition(struct ssp_reader *reader, struct ss_condition *cond
         !ssp_choose(reader, names, 3, "condition", word, &which))
         return false;
     condition->kind = kinds[which];
-    if (condition->kind != SS_FINAL)
-        return true;
+    if (condition->kind != SS_FINAL) return true;
     return ssp_key(reader, &condition->key) && ssp_expect(reader, "=") && value(reader, &condition->value);
 }
 
 bool ssp_anomaly_line(struct ssp_reader *reader) {
     struct ss_schedule *schedule = reader->schedule;
-    if (ssp_at_end(reader))
-        return ssp_fail(reader, "`anomaly` without a condition");
+    if (ssp_at_end(reader)) return ssp_fail(reader, "`anomaly` without a condition");
     while (!ssp_at_end(reader)) {
         if (schedule->condition_count == SS_CONDITIONS_MAX)
             return ssp_fail(reader, "more than %d conditions", SS_CONDITIONS_MAX);
@@ -199,15 +186,16 @@ bool ssp_anomaly_line(struct ssp_reader *reader) {
         condition->step = SS_STEPS_MAX;
         condition->negated = ssp_accept(reader, "!");
         ssp_blanks(reader);
-        bool step = reader->end - reader->at > 1 && reader->at[0] == 's' && reader->at[1] >= '0' && reader->at[1] <= '9';
-        if (!(step ? of_step(reader, condition) : named_condition(reader, condition)))
-            return false;
+        bool step =
+            reader->end - reader->at > 1 && reader->at[0] == 's' && reader->at[1] >= '0' && reader->at[1] <= '9';
+        if (!(step ? of_step(reader, condition) : named_condition(reader, condition))) return false;
         schedule->condition_count++;
     }
     return true;
 }
 
-/* --- must, show, allow, precision ---------------------------------------------------------------------------------- */
+/* --- must, show, allow, precision ----------------------------------------------------------------------------------
+ */
 
 static bool schemes_of(struct ssp_reader *reader, struct ss_rule *rule) {
     if (reader->at == reader->end || *reader->at != '@') {
@@ -229,10 +217,8 @@ static bool schemes_of(struct ssp_reader *reader, struct ss_rule *rule) {
 bool ssp_rule_line(struct ssp_reader *reader, enum ss_rule_kind kind) {
     struct ss_schedule *schedule = reader->schedule;
     unsigned number = 0;
-    if (kind == SS_PRECISION && !ssp_count(reader, "needless aborts", 1000000000, &number))
-        return false;
-    if (ssp_at_end(reader))
-        return ssp_fail(reader, "no level is named");
+    if (kind == SS_PRECISION && !ssp_count(reader, "needless aborts", 1000000000, &number)) return false;
+    if (ssp_at_end(reader)) return ssp_fail(reader, "no level is named");
     while (!ssp_at_end(reader)) {
         char word[SP_WORD_BYTES];
         if (schedule->rule_count == SS_RULES_MAX)

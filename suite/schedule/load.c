@@ -10,13 +10,10 @@
 
 #include "schedule/corpus.h"
 
-void ss_set_init(struct ss_set *set) {
-    memset(set, 0, sizeof *set);
-}
+void ss_set_init(struct ss_set *set) { memset(set, 0, sizeof *set); }
 
 void ss_set_release(struct ss_set *set) {
-    for (unsigned i = 0; i < set->count; i++)
-        free(set->schedules[i]);
+    for (unsigned i = 0; i < set->count; i++) free(set->schedules[i]);
     free(set->schedules);
     free(set->files);
     ss_set_init(set);
@@ -24,8 +21,7 @@ void ss_set_release(struct ss_set *set) {
 
 static int place_for(const struct ss_set *set, const char *name) {
     for (unsigned i = 0; i < set->count; i++)
-        if (strcmp(set->schedules[i]->name, name) == 0)
-            return (int)i;
+        if (strcmp(set->schedules[i]->name, name) == 0) return (int)i;
     return -1;
 }
 
@@ -35,25 +31,20 @@ const struct ss_schedule *ss_set_find(const struct ss_set *set, const char *name
 }
 
 static int grow(struct ss_set *set) {
-    if (set->count < set->capacity)
-        return VARVE_OK;
+    if (set->count < set->capacity) return VARVE_OK;
     unsigned capacity = set->capacity == 0 ? 64 : set->capacity * 2;
     struct ss_schedule **schedules = realloc(set->schedules, capacity * sizeof(struct ss_schedule *));
-    if (schedules != NULL)
-        set->schedules = schedules;
+    if (schedules != NULL) set->schedules = schedules;
     const char **files = realloc(set->files, capacity * sizeof(const char *));
-    if (files != NULL)
-        set->files = files;
-    if (schedules == NULL || files == NULL)
-        return VARVE_NOMEM;
+    if (files != NULL) set->files = files;
+    if (schedules == NULL || files == NULL) return VARVE_NOMEM;
     set->capacity = capacity;
     return VARVE_OK;
 }
 
 static void tell(struct ss_set *set, FILE *problems, const char *file, unsigned line, const char *text) {
     set->problem_count++;
-    if (problems != NULL)
-        fprintf(problems, "%s:%u: %s\n", file, line, text);
+    if (problems != NULL) fprintf(problems, "%s:%u: %s\n", file, line, text);
 }
 
 /* Takes over `parsed`, unless its name is there already. */
@@ -81,21 +72,17 @@ int ss_set_add_text(struct ss_set *set, const char *file, const char *text, FILE
     for (;;) {
         struct ss_problem problem;
         struct ss_schedule *parsed = malloc(sizeof *parsed);
-        if (parsed == NULL)
-            return VARVE_NOMEM;
+        if (parsed == NULL) return VARVE_NOMEM;
         int status = ss_parse(text, line, parsed, &text, &line, &problem);
         if (status == VARVE_OK) {
             status = keep(set, file, parsed, problems);
         } else {
             free(parsed);
-            if (status == VARVE_END)
-                return result;
+            if (status == VARVE_END) return result;
             tell(set, problems, file, problem.line, problem.text);
         }
-        if (status == VARVE_NOMEM)
-            return status;
-        if (status != VARVE_OK)
-            result = VARVE_INVALID;
+        if (status == VARVE_NOMEM) return status;
+        if (status != VARVE_OK) result = VARVE_INVALID;
     }
 }
 
@@ -103,10 +90,8 @@ int ss_set_add_corpus(struct ss_set *set, FILE *problems) {
     int result = VARVE_OK;
     for (unsigned i = 0; i < ss_corpus_count; i++) {
         int status = ss_set_add_text(set, ss_corpus[i].name, ss_corpus[i].text, problems);
-        if (status == VARVE_NOMEM)
-            return status;
-        if (status != VARVE_OK)
-            result = status;
+        if (status == VARVE_NOMEM) return status;
+        if (status != VARVE_OK) result = status;
     }
     return result;
 }
@@ -114,13 +99,12 @@ int ss_set_add_corpus(struct ss_set *set, FILE *problems) {
 /* The whole file as a string; a zero byte in it is no text. */
 static int read_file(FILE *in, char **text, const char **reason) {
     char *bytes = malloc(SS_FILE_MAX_BYTES + 1);
-    if (bytes == NULL)
-        return VARVE_NOMEM;
+    if (bytes == NULL) return VARVE_NOMEM;
     size_t size = fread(bytes, 1, SS_FILE_MAX_BYTES + 1, in);
-    *reason = ferror(in)                            ? strerror(errno)
-              : size > SS_FILE_MAX_BYTES            ? "larger than 16 MiB"
-              : memchr(bytes, 0, size) != NULL      ? "not a text: it holds a zero byte"
-                                                    : NULL;
+    *reason = ferror(in)                       ? strerror(errno)
+              : size > SS_FILE_MAX_BYTES       ? "larger than 16 MiB"
+              : memchr(bytes, 0, size) != NULL ? "not a text: it holds a zero byte"
+                                               : NULL;
     if (*reason != NULL) {
         free(bytes);
         return VARVE_IO;
@@ -135,12 +119,9 @@ int ss_set_add_file(struct ss_set *set, const char *path, FILE *problems) {
     const char *reason = NULL;
     FILE *in = fopen(path, "rb");
     int status = in == NULL ? VARVE_IO : read_file(in, &text, &reason);
-    if (status == VARVE_IO)
-        tell(set, problems, path, 0, reason != NULL ? reason : strerror(errno));
-    if (in != NULL)
-        fclose(in);
-    if (status != VARVE_OK)
-        return status;
+    if (status == VARVE_IO) tell(set, problems, path, 0, reason != NULL ? reason : strerror(errno));
+    if (in != NULL) fclose(in);
+    if (status != VARVE_OK) return status;
     unsigned before = set->count;
     status = ss_set_add_text(set, path, text, problems);
     free(text);

@@ -1,7 +1,7 @@
 /* load.h - many schedules at once: the corpus that is compiled in, or a file of the user.
  *
- * Every schedule that can be read is kept; what is wrong with the others is told with file and line. Names are unique in
- * a set. Memory: the C library's.
+ * Every schedule that can be read is kept; what is wrong with the others is told with file and line. Names are unique
+ * in a set. Memory: the C library's.
  *
  * SPDX-License-Identifier: MIT
  */

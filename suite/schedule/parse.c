@@ -9,7 +9,7 @@
 #include "schedule/parse_int.h"
 
 enum keyword { ABOUT, LIKE, INIT, CONSTRAINT, RUN, ANOMALY, MUST, SHOW, ALLOW, PRECISION, SCHEDULE, SESSION, KEYWORDS };
-static const char *const keywords[SESSION] = {"about", "like", "init", "constraint", "run", "anomaly",
+static const char *const keywords[SESSION] = {"about", "like", "init",  "constraint", "run",     "anomaly",
                                               "must",  "show", "allow", "precision",  "schedule"};
 
 /* The lines of a text that are left. */
@@ -18,9 +18,7 @@ struct lines {
     unsigned line; /* number of the line at `at` */
 };
 
-static const char *line_end(const char *at) {
-    return at + strcspn(at, "\n");
-}
+static const char *line_end(const char *at) { return at + strcspn(at, "\n"); }
 
 /* The next line with something in it, without its comment; false at the end of the text. */
 static bool next_line(struct lines *lines, struct ssp_reader *reader) {
@@ -31,8 +29,7 @@ static bool next_line(struct lines *lines, struct ssp_reader *reader) {
         reader->end = comment != NULL ? comment : end;
         reader->line = lines->line++;
         lines->at = *end == 0 ? end : end + 1;
-        if (!ssp_at_end(reader))
-            return true;
+        if (!ssp_at_end(reader)) return true;
     }
     return false;
 }
@@ -48,8 +45,7 @@ static bool starts_schedule(const struct ssp_reader *reader) {
 static void skip_to_schedule(struct lines *lines) {
     struct ssp_reader reader;
     struct lines before = *lines;
-    while (next_line(lines, &reader) && !starts_schedule(&reader))
-        before = *lines;
+    while (next_line(lines, &reader) && !starts_schedule(&reader)) before = *lines;
     *lines = before;
 }
 
@@ -79,7 +75,8 @@ static bool keyword_of(struct ssp_reader *reader, enum keyword *keyword, unsigne
     return true;
 }
 
-/* --- the plain lines ------------------------------------------------------------------------------------------------ */
+/* --- the plain lines ------------------------------------------------------------------------------------------------
+ */
 
 static bool head_line(struct ssp_reader *reader) {
     struct ss_schedule *schedule = reader->schedule;
@@ -90,11 +87,10 @@ static bool head_line(struct ssp_reader *reader) {
 }
 
 static bool text_line(struct ssp_reader *reader, const char *what, char *text, size_t text_bytes) {
-    if (text[0] != 0)
-        return ssp_fail(reader, "a second `%s`", what);
-    if (ssp_at_end(reader))
-        return ssp_fail(reader, "`%s` says nothing", what);
-    return ssp_rest(reader, text, text_bytes) || ssp_fail(reader, "`%s` is longer than %zu bytes", what, text_bytes - 1);
+    if (text[0] != 0) return ssp_fail(reader, "a second `%s`", what);
+    if (ssp_at_end(reader)) return ssp_fail(reader, "`%s` says nothing", what);
+    return ssp_rest(reader, text, text_bytes) ||
+           ssp_fail(reader, "`%s` is longer than %zu bytes", what, text_bytes - 1);
 }
 
 static bool init_line(struct ssp_reader *reader) {
@@ -102,12 +98,9 @@ static bool init_line(struct ssp_reader *reader) {
     while (!ssp_at_end(reader)) {
         uint8_t key = 0;
         int64_t value = 0;
-        if (!ssp_key(reader, &key) || !ssp_expect(reader, "="))
-            return false;
-        if (schedule->initial[key] != SS_ABSENT)
-            return ssp_fail(reader, "key `%s` is set twice", schedule->keys[key]);
-        if (!ssp_number(reader, &value))
-            return false;
+        if (!ssp_key(reader, &key) || !ssp_expect(reader, "=")) return false;
+        if (schedule->initial[key] != SS_ABSENT) return ssp_fail(reader, "key `%s` is set twice", schedule->keys[key]);
+        if (!ssp_number(reader, &value)) return false;
         schedule->initial[key] = value;
     }
     return true;
@@ -116,8 +109,7 @@ static bool init_line(struct ssp_reader *reader) {
 static bool constraint_line(struct ssp_reader *reader) {
     struct ss_schedule *schedule = reader->schedule;
     unsigned most = sizeof schedule->rules_of_rows / sizeof schedule->rules_of_rows[0];
-    if (schedule->constraint_count == most)
-        return ssp_fail(reader, "more than %u constraints", most);
+    if (schedule->constraint_count == most) return ssp_fail(reader, "more than %u constraints", most);
     char *text = schedule->rules_of_rows[schedule->constraint_count++];
     return text_line(reader, "constraint", text, sizeof schedule->rules_of_rows[0]);
 }
@@ -125,28 +117,20 @@ static bool constraint_line(struct ssp_reader *reader) {
 static bool plain_line(struct ssp_reader *reader, enum keyword keyword) {
     struct ss_schedule *schedule = reader->schedule;
     switch (keyword) {
-    case ABOUT:
-        return text_line(reader, "about", schedule->about, sizeof schedule->about);
-    case LIKE:
-        return text_line(reader, "like", schedule->like, sizeof schedule->like);
-    case INIT:
-        return init_line(reader);
-    case CONSTRAINT:
-        return constraint_line(reader);
-    case MUST:
-        return ssp_rule_line(reader, SS_MUST);
-    case SHOW:
-        return ssp_rule_line(reader, SS_SHOW);
-    case ALLOW:
-        return ssp_rule_line(reader, SS_ALLOW);
-    case PRECISION:
-        return ssp_rule_line(reader, SS_PRECISION);
-    default:
-        return true;
+    case ABOUT: return text_line(reader, "about", schedule->about, sizeof schedule->about);
+    case LIKE: return text_line(reader, "like", schedule->like, sizeof schedule->like);
+    case INIT: return init_line(reader);
+    case CONSTRAINT: return constraint_line(reader);
+    case MUST: return ssp_rule_line(reader, SS_MUST);
+    case SHOW: return ssp_rule_line(reader, SS_SHOW);
+    case ALLOW: return ssp_rule_line(reader, SS_ALLOW);
+    case PRECISION: return ssp_rule_line(reader, SS_PRECISION);
+    default: return true;
     }
 }
 
-/* --- the whole -------------------------------------------------------------------------------------------------------- */
+/* --- the whole
+ * -------------------------------------------------------------------------------------------------------- */
 
 /* Reads every line that refers to no step, and finds those of the sessions. */
 static bool first_pass(struct lines lines, const char *end, struct ssp_reader *reader, struct ssp_reader sessions[]) {
@@ -154,11 +138,9 @@ static bool first_pass(struct lines lines, const char *end, struct ssp_reader *r
     while (lines.at < end && next_line(&lines, reader)) {
         enum keyword keyword;
         unsigned session = 0;
-        if (!keyword_of(reader, &keyword, &session))
-            return false;
+        if (!keyword_of(reader, &keyword, &session)) return false;
         if (keyword != SESSION) {
-            if (!plain_line(reader, keyword))
-                return false;
+            if (!plain_line(reader, keyword)) return false;
             continue;
         }
         if (session == 0 || session > SS_SESSIONS_MAX)
@@ -166,21 +148,17 @@ static bool first_pass(struct lines lines, const char *end, struct ssp_reader *r
         if (sessions[session - 1].at != NULL)
             return ssp_fail(reader, "s%u is written twice, first in line %u", session, sessions[session - 1].line);
         sessions[session - 1] = *reader;
-        if (session > schedule->session_count)
-            schedule->session_count = session;
+        if (session > schedule->session_count) schedule->session_count = session;
     }
     return true;
 }
 
 static bool read_sessions(struct ssp_reader *reader, struct ssp_reader sessions[]) {
     struct ss_schedule *schedule = reader->schedule;
-    if (schedule->session_count == 0)
-        return ssp_fail(reader, "schedule `%s` has no session", schedule->name);
+    if (schedule->session_count == 0) return ssp_fail(reader, "schedule `%s` has no session", schedule->name);
     for (unsigned s = 0; s < schedule->session_count; s++) {
-        if (sessions[s].at == NULL)
-            return ssp_fail(reader, "s%u without s%u", schedule->session_count, s + 1);
-        if (!ssp_session(&sessions[s], s))
-            return false;
+        if (sessions[s].at == NULL) return ssp_fail(reader, "s%u without s%u", schedule->session_count, s + 1);
+        if (!ssp_session(&sessions[s], s)) return false;
     }
     return ssp_check_sessions(reader);
 }
@@ -190,12 +168,9 @@ static bool second_pass(struct lines lines, const char *end, struct ssp_reader *
     while (lines.at < end && next_line(&lines, reader)) {
         enum keyword keyword;
         unsigned session;
-        if (!keyword_of(reader, &keyword, &session))
-            return false;
-        if (keyword == RUN && !ssp_run_line(reader))
-            return false;
-        if (keyword == ANOMALY && !ssp_anomaly_line(reader))
-            return false;
+        if (!keyword_of(reader, &keyword, &session)) return false;
+        if (keyword == RUN && !ssp_run_line(reader)) return false;
+        if (keyword == ANOMALY && !ssp_anomaly_line(reader)) return false;
     }
     schedule->run_all = schedule->listed_count == 0;
     return ssp_check_rules(reader);
@@ -203,29 +178,25 @@ static bool second_pass(struct lines lines, const char *end, struct ssp_reader *
 
 static bool read_schedule(struct lines lines, const char *end, struct ssp_reader *reader) {
     struct ssp_reader sessions[SS_SESSIONS_MAX] = {0};
-    if (!head_line(reader) || !first_pass(lines, end, reader, sessions))
-        return false;
+    if (!head_line(reader) || !first_pass(lines, end, reader, sessions)) return false;
     reader->line = reader->schedule->line;
-    if (!read_sessions(reader, sessions) || !second_pass(lines, end, reader))
-        return false;
+    if (!read_sessions(reader, sessions) || !second_pass(lines, end, reader)) return false;
     ssp_keys_in_order(reader->schedule);
     return true;
 }
 
-int ss_parse(const char *text, unsigned first_line, struct ss_schedule *schedule, const char **next, unsigned *next_line_,
-             struct ss_problem *problem) {
+int ss_parse(const char *text, unsigned first_line, struct ss_schedule *schedule, const char **next,
+             unsigned *next_line_, struct ss_problem *problem) {
     struct lines lines = {text, first_line};
     struct ssp_reader reader = {.schedule = schedule, .problem = problem};
     memset(schedule, 0, sizeof *schedule);
     memset(problem, 0, sizeof *problem);
     bool found = next_line(&lines, &reader);
     struct lines body = lines;
-    if (found)
-        skip_to_schedule(&lines);
+    if (found) skip_to_schedule(&lines);
     *next = lines.at;
     *next_line_ = lines.line;
-    if (!found)
-        return VARVE_END;
+    if (!found) return VARVE_END;
     if (!starts_schedule(&reader)) {
         ssp_fail(&reader, "a file begins with `schedule ID NAME`");
         return VARVE_INVALID;

@@ -1,8 +1,8 @@
 /* parse_int.h - the parser from the inside: a line being read, and the tables of words.
  *
  * A reader stands in one line of the text. Every function that reads moves it on and answers false with *problem filled
- * when what stands there is not what it wants; the first problem of a parse is the one that is reported. Keys get numbers
- * in the order in which they are met and are put in byte order at the end (ssp_keys_in_order).
+ * when what stands there is not what it wants; the first problem of a parse is the one that is reported. Keys get
+ * numbers in the order in which they are met and are put in byte order at the end (ssp_keys_in_order).
  *
  * Thread rule: one thread a parse.
  *
@@ -32,14 +32,14 @@ int ssp_find(const char *const *names, unsigned count, const char *word);
 const char *ssp_nearest(const char *const *names, unsigned count, const char *word);
 /* As ssp_find; fails with "`word` is not a `what`" and the nearest name, or all names. */
 bool ssp_choose(const struct ssp_reader *reader, const char *const *names, unsigned count, const char *what,
-               const char *word, unsigned *index);
+                const char *word, unsigned *index);
 extern const char *const ssp_verbs[SS_VERBS];
 bool ssp_level(const struct ssp_reader *reader, const char *word, varve_isolation *level);
 
 /* --- reading a line (read.c) --- */
 
 void ssp_blanks(struct ssp_reader *reader);
-bool ssp_at_end(struct ssp_reader *reader);               /* after blanks */
+bool ssp_at_end(struct ssp_reader *reader);                   /* after blanks */
 bool ssp_accept(struct ssp_reader *reader, const char *text); /* after blanks; false without a problem */
 bool ssp_expect(struct ssp_reader *reader, const char *text);
 /* Letters and digits (and `also`), at least one; fails with "expected `what`". */

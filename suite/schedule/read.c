@@ -8,21 +8,14 @@
 
 #define NUMBER_MOST (INT64_C(1) << 62)
 
-static bool is_blank(char c) {
-    return c == ' ' || c == '\t' || c == '\r';
-}
+static bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r'; }
 
-static bool is_digit(char c) {
-    return c >= '0' && c <= '9';
-}
+static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-static bool is_letter(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
+static bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
 void ssp_blanks(struct ssp_reader *reader) {
-    while (reader->at < reader->end && is_blank(*reader->at))
-        reader->at++;
+    while (reader->at < reader->end && is_blank(*reader->at)) reader->at++;
 }
 
 bool ssp_at_end(struct ssp_reader *reader) {
@@ -33,8 +26,7 @@ bool ssp_at_end(struct ssp_reader *reader) {
 bool ssp_accept(struct ssp_reader *reader, const char *text) {
     size_t size = strlen(text);
     ssp_blanks(reader);
-    if ((size_t)(reader->end - reader->at) < size || memcmp(reader->at, text, size) != 0)
-        return false;
+    if ((size_t)(reader->end - reader->at) < size || memcmp(reader->at, text, size) != 0) return false;
     reader->at += size;
     return true;
 }
@@ -42,8 +34,7 @@ bool ssp_accept(struct ssp_reader *reader, const char *text) {
 /* What stands at the reader, for a message: at most 20 bytes, printable ones only. */
 static const char *here(struct ssp_reader *reader, char text[24]) {
     unsigned size = 0;
-    if (ssp_at_end(reader))
-        return "the end of the line";
+    if (ssp_at_end(reader)) return "the end of the line";
     text[size++] = '`';
     for (const char *c = reader->at; c < reader->end && !is_blank(*c) && size < 21; c++)
         text[size++] = *c >= 0x20 && *c < 0x7f ? *c : '?';
@@ -70,8 +61,7 @@ bool ssp_word(struct ssp_reader *reader, const char *also, const char *what, cha
     while (reader->at + size < reader->end &&
            (is_letter(from[size]) || is_digit(from[size]) || (from[size] != 0 && strchr(also, from[size]) != NULL)))
         size++;
-    if (size == 0)
-        return ssp_fail(reader, "expected %s, found %s", what, here(reader, text));
+    if (size == 0) return ssp_fail(reader, "expected %s, found %s", what, here(reader, text));
     if (size >= word_bytes)
         return ssp_fail(reader, "%s %s... is longer than %zu bytes", what, here(reader, text), word_bytes - 1);
     memcpy(word, from, size);
@@ -87,8 +77,7 @@ bool ssp_number(struct ssp_reader *reader, int64_t *number) {
     if (reader->at == reader->end || !is_digit(*reader->at))
         return ssp_fail(reader, "expected a number, found %s", here(reader, text));
     for (; reader->at < reader->end && is_digit(*reader->at); reader->at++) {
-        if (value >= NUMBER_MOST / 10)
-            return ssp_fail(reader, "a number beyond 2^62 / 10");
+        if (value >= NUMBER_MOST / 10) return ssp_fail(reader, "a number beyond 2^62 / 10");
         value = value * 10 + (*reader->at - '0');
     }
     if (reader->at < reader->end && is_letter(*reader->at))
@@ -99,10 +88,8 @@ bool ssp_number(struct ssp_reader *reader, int64_t *number) {
 
 bool ssp_count(struct ssp_reader *reader, const char *what, unsigned most, unsigned *count) {
     int64_t number = 0;
-    if (!ssp_number(reader, &number))
-        return false;
-    if (number < 0 || number > most)
-        return ssp_fail(reader, "%s must be from 0 to %u", what, most);
+    if (!ssp_number(reader, &number)) return false;
+    if (number < 0 || number > most) return ssp_fail(reader, "%s must be from 0 to %u", what, most);
     *count = (unsigned)number;
     return true;
 }
@@ -110,11 +97,9 @@ bool ssp_count(struct ssp_reader *reader, const char *what, unsigned most, unsig
 bool ssp_key(struct ssp_reader *reader, uint8_t *key) {
     struct ss_schedule *schedule = reader->schedule;
     char word[sizeof schedule->keys[0]];
-    if (!ssp_word(reader, "", "a key", word, sizeof word))
-        return false;
+    if (!ssp_word(reader, "", "a key", word, sizeof word)) return false;
     for (unsigned k = 0; k < schedule->key_count; k++) {
-        if (strcmp(schedule->keys[k], word) != 0)
-            continue;
+        if (strcmp(schedule->keys[k], word) != 0) continue;
         *key = (uint8_t)k;
         return true;
     }
@@ -128,33 +113,27 @@ bool ssp_key(struct ssp_reader *reader, uint8_t *key) {
 
 bool ssp_range(struct ssp_reader *reader, struct ss_range *range) {
     range->low = range->high = SS_KEYS_MAX;
-    if (!ssp_expect(reader, "["))
-        return false;
-    if (!ssp_accept(reader, ",") && (!ssp_key(reader, &range->low) || !ssp_expect(reader, ",")))
-        return false;
-    if (!ssp_accept(reader, ")") && (!ssp_key(reader, &range->high) || !ssp_expect(reader, ")")))
-        return false;
+    if (!ssp_expect(reader, "[")) return false;
+    if (!ssp_accept(reader, ",") && (!ssp_key(reader, &range->low) || !ssp_expect(reader, ","))) return false;
+    if (!ssp_accept(reader, ")") && (!ssp_key(reader, &range->high) || !ssp_expect(reader, ")"))) return false;
     const char(*keys)[16] = reader->schedule->keys;
     if (range->low < SS_KEYS_MAX && range->high < SS_KEYS_MAX && strcmp(keys[range->low], keys[range->high]) >= 0)
         return ssp_fail(reader, "the range [%s,%s) is empty: its ends are not in order", keys[range->low],
-                       keys[range->high]);
+                        keys[range->high]);
     return true;
 }
 
 bool ssp_step_name(struct ssp_reader *reader, bool alone_allowed, uint8_t *session, uint8_t *step) {
     const struct ss_schedule *schedule = reader->schedule;
     unsigned which = 0, number = 0;
-    if (!ssp_expect(reader, "s") || !ssp_count(reader, "a session", 99, &which))
-        return false;
+    if (!ssp_expect(reader, "s") || !ssp_count(reader, "a session", 99, &which)) return false;
     if (which == 0 || which > schedule->session_count)
         return ssp_fail(reader, "there is no session s%u: there are %u", which, schedule->session_count);
     *session = (uint8_t)(which - 1);
     *step = SS_STEPS_MAX;
     bool dotted = reader->at < reader->end && *reader->at == '.';
-    if (alone_allowed && (!dotted || (reader->at + 1 < reader->end && is_letter(reader->at[1]))))
-        return true;
-    if (!ssp_expect(reader, ".") || !ssp_count(reader, "a step", 999, &number))
-        return false;
+    if (alone_allowed && (!dotted || (reader->at + 1 < reader->end && is_letter(reader->at[1])))) return true;
+    if (!ssp_expect(reader, ".") || !ssp_count(reader, "a step", 999, &number)) return false;
     unsigned steps = schedule->first_step[which] - schedule->first_step[which - 1];
     if (number == 0 || number > steps)
         return ssp_fail(reader, "there is no step s%u.%u: s%u has %u", which, number, which, steps);
@@ -165,8 +144,7 @@ bool ssp_step_name(struct ssp_reader *reader, bool alone_allowed, uint8_t *sessi
 bool ssp_rest(struct ssp_reader *reader, char *text, size_t text_bytes) {
     size_t size = 0;
     while (!ssp_at_end(reader)) {
-        if (size > 0 && size + 1 < text_bytes)
-            text[size++] = ' ';
+        if (size > 0 && size + 1 < text_bytes) text[size++] = ' ';
         for (; reader->at < reader->end && !is_blank(*reader->at); reader->at++) {
             if (size + 1 == text_bytes) {
                 text[size] = 0;

@@ -28,8 +28,7 @@ static bool begin_arguments(struct ssp_reader *reader, struct ss_step *step) {
 
 static bool scan_arguments(struct ssp_reader *reader, struct ss_step *step, bool limit_allowed) {
     static const char *const words[] = {"rev", "limit"};
-    if (!ssp_range(reader, &step->range))
-        return false;
+    if (!ssp_range(reader, &step->range)) return false;
     while (!ssp_at_end(reader)) {
         char word[SP_WORD_BYTES];
         unsigned which = 0;
@@ -58,28 +57,20 @@ static bool scheme_argument(struct ssp_reader *reader, struct ss_step *step) {
 
 static bool arguments(struct ssp_reader *reader, struct ss_step *step) {
     switch (step->verb) {
-    case SS_BEGIN:
-        return begin_arguments(reader, step);
+    case SS_BEGIN: return begin_arguments(reader, step);
     case SS_GET:
     case SS_GET_FOR_UPDATE:
     case SS_HAS:
-    case SS_DELETE:
-        return ssp_key(reader, &step->key);
+    case SS_DELETE: return ssp_key(reader, &step->key);
     case SS_PUT:
     case SS_INSERT:
     case SS_UPDATE:
-    case SS_ADD:
-        return ssp_key(reader, &step->key) && ssp_expression(reader, &step->value);
-    case SS_SCAN:
-        return scan_arguments(reader, step, true);
-    case SS_OPEN:
-        return scan_arguments(reader, step, false);
-    case SS_DELETE_RANGE:
-        return ssp_range(reader, &step->range);
-    case SS_SWITCH:
-        return scheme_argument(reader, step);
-    default:
-        return true;
+    case SS_ADD: return ssp_key(reader, &step->key) && ssp_expression(reader, &step->value);
+    case SS_SCAN: return scan_arguments(reader, step, true);
+    case SS_OPEN: return scan_arguments(reader, step, false);
+    case SS_DELETE_RANGE: return ssp_range(reader, &step->range);
+    case SS_SWITCH: return scheme_argument(reader, step);
+    default: return true;
     }
 }
 
@@ -88,13 +79,10 @@ static bool guard(struct ssp_reader *reader, struct ss_step *step) {
         const char *sign;
         enum ss_comparison comparison;
     } signs[] = {{"!=", SS_NE}, {"<=", SS_LE}, {">=", SS_GE}, {"=", SS_EQ}, {"<", SS_LT}, {">", SS_GT}};
-    if (!ssp_expression(reader, &step->guard_left))
-        return false;
+    if (!ssp_expression(reader, &step->guard_left)) return false;
     for (unsigned i = 0; i < sizeof signs / sizeof signs[0] && step->guard == SS_ALWAYS; i++)
-        if (ssp_accept(reader, signs[i].sign))
-            step->guard = signs[i].comparison;
-    if (step->guard == SS_ALWAYS)
-        return ssp_fail(reader, "after `when` comes E < E, with one of = != < <= > >=");
+        if (ssp_accept(reader, signs[i].sign)) step->guard = signs[i].comparison;
+    if (step->guard == SS_ALWAYS) return ssp_fail(reader, "after `when` comes E < E, with one of = != < <= > >=");
     return ssp_expression(reader, &step->guard_right) && ssp_expect(reader, ":");
 }
 
@@ -107,13 +95,11 @@ static bool may_be_guarded(enum ss_verb verb) {
 static bool step_of(struct ssp_reader *reader, struct ss_step *step) {
     char word[SP_WORD_BYTES];
     unsigned verb = 0;
-    if (!ssp_word(reader, "", "a step", word, sizeof word))
-        return false;
+    if (!ssp_word(reader, "", "a step", word, sizeof word)) return false;
     if (strcmp(word, "when") == 0 &&
         (!guard(reader, step) || !ssp_word(reader, "", "a step after `when ... :`", word, sizeof word)))
         return false;
-    if (!ssp_choose(reader, ssp_verbs, SS_VERBS, "step", word, &verb))
-        return false;
+    if (!ssp_choose(reader, ssp_verbs, SS_VERBS, "step", word, &verb)) return false;
     step->verb = (enum ss_verb)verb;
     if (step->guard != SS_ALWAYS && !may_be_guarded(step->verb))
         return ssp_fail(reader, "`%s` cannot have a guard", word);
@@ -123,8 +109,7 @@ static bool step_of(struct ssp_reader *reader, struct ss_step *step) {
 /* The first | or & that is left, or the end. */
 static const char *step_end(const struct ssp_reader *reader) {
     const char *at = reader->at;
-    while (at < reader->end && *at != '|' && *at != '&')
-        at++;
+    while (at < reader->end && *at != '|' && *at != '&') at++;
     return at;
 }
 
@@ -135,8 +120,7 @@ bool ssp_session(struct ssp_reader *reader, unsigned session) {
     for (bool more = true; more;) {
         struct ssp_reader part = *reader, text;
         part.end = step_end(reader);
-        if (schedule->step_count == SS_STEPS_MAX)
-            return ssp_fail(reader, "more than %d steps", SS_STEPS_MAX);
+        if (schedule->step_count == SS_STEPS_MAX) return ssp_fail(reader, "more than %d steps", SS_STEPS_MAX);
         struct ss_step *step = &schedule->steps[schedule->step_count];
         step->session = (uint8_t)session;
         step->number = (uint8_t)(schedule->step_count - schedule->first_step[session]);
@@ -145,8 +129,7 @@ bool ssp_session(struct ssp_reader *reader, unsigned session) {
         step->joined = joined;
         text = part;
         ssp_rest(&text, step->text, sizeof step->text); /* only a picture shows it: cut where it is long */
-        if (!step_of(&part, step))
-            return false;
+        if (!step_of(&part, step)) return false;
         schedule->step_count++;
         more = part.end < reader->end;
         joined = more && *part.end == '&';

@@ -1,10 +1,9 @@
 /* test_known_counts.c - the numbers that the authors of two schedules state: of all interleavings, how many must fail.
  *
- * Both are specifications of PostgreSQL's isolation tester, re-expressed: a statement that reads and writes is two joined
- * steps. Their comments say that of 90 interleavings of two-ids four must fail, and of 210 of receipt-report six. On the
- * model, plain snapshot isolation lets every one of them commit; those that must fail are those that are then not strict
- * serializable.
- * SPDX-License-Identifier: MIT
+ * Both are specifications of PostgreSQL's isolation tester, re-expressed: a statement that reads and writes is two
+ * joined steps. Their comments say that of 90 interleavings of two-ids four must fail, and of 210 of receipt-report
+ * six. On the model, plain snapshot isolation lets every one of them commit; those that must fail are those that are
+ * then not strict serializable. SPDX-License-Identifier: MIT
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -27,9 +26,7 @@ static void parse(const char *text) {
         fail_msg("line %u: %s", problem.line, problem.text);
 }
 
-static bool all_committed(void) {
-    return run.commit_count == schedule.txn_count;
-}
+static bool all_committed(void) { return run.commit_count == schedule.txn_count; }
 
 /* Runs every interleaving at a level; how many all committed, how many of those are serializable. */
 static void count(varve_isolation level, unsigned *committed, unsigned *unserial) {

@@ -23,8 +23,7 @@ static void sessions_of(const unsigned *steps) {
     size_t used = (size_t)snprintf(text, sizeof text, "schedule A1 x\n");
     for (unsigned s = 0; steps[s] > 0; s++) {
         used += (size_t)snprintf(text + used, sizeof text - used, "s%u: r x", s + 1);
-        for (unsigned i = 1; i < steps[s]; i++)
-            used += (size_t)snprintf(text + used, sizeof text - used, " | r x");
+        for (unsigned i = 1; i < steps[s]; i++) used += (size_t)snprintf(text + used, sizeof text - used, " | r x");
         used += (size_t)snprintf(text + used, sizeof text - used, "\n");
     }
     assert_int_equal(ss_parse(text, 1, &schedule, &next, &line, &problem), VARVE_OK);
@@ -50,13 +49,11 @@ static void visit(struct brute *b, unsigned depth) {
     }
     for (unsigned s = 0; s < schedule.session_count; s++) {
         unsigned step = schedule.first_step[s] + b->taken[s];
-        if (step == schedule.first_step[s + 1])
-            continue;
+        if (step == schedule.first_step[s + 1]) continue;
         bool parted = schedule.steps[step].joined && (depth == 0 || b->order[depth - 1] != step - 1);
         bool must_follow = depth > 0 && b->order[depth - 1] + 1u < schedule.step_count &&
                            schedule.steps[b->order[depth - 1] + 1].joined;
-        if (parted || (must_follow && step != b->order[depth - 1] + 1u))
-            continue;
+        if (parted || (must_follow && step != b->order[depth - 1] + 1u)) continue;
         b->order[depth] = (uint8_t)step;
         b->taken[s]++;
         visit(b, depth + 1);
@@ -65,7 +62,8 @@ static void visit(struct brute *b, unsigned depth) {
 }
 
 static void as_a_plain_recursion_finds_them(void **state) {
-    static const unsigned shapes[][5] = {{1}, {3}, {1, 1}, {3, 2}, {2, 2, 2}, {4, 4}, {1, 2, 3, 1}, {3, 3, 3}, {5, 1, 2}};
+    static const unsigned shapes[][5] = {{1},    {3},          {1, 1},    {3, 2},   {2, 2, 2},
+                                         {4, 4}, {1, 2, 3, 1}, {3, 3, 3}, {5, 1, 2}};
     (void)state;
     for (unsigned i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
         struct brute b = {.more = true};

@@ -23,25 +23,25 @@ static int parse(const char *text) {
 
 static void must_parse(const char *text) {
     int status = parse(text);
-    if (status != VARVE_OK)
-        fail_msg("line %u: %s\n%s", problem.line, problem.text, text);
+    if (status != VARVE_OK) fail_msg("line %u: %s\n%s", problem.line, problem.text, text);
 }
 
-static const char full[] = "# a comment before\n"
-                           "\n"
-                           "schedule D2 predicate-skew  # and one behind\n"
-                           "about    each scans   the other's range\n"
-                           "like     SlateDB 1711\n"
-                           "init     x=0 y=-7\n"
-                           "s1: b ser ro deferrable | s [a,m) rev limit 2 | w n 1 | c\n"
-                           "s2: r x | when r(x) <= 3 : a | sp | open [,z) rev | next | rb | w b 2*(r(x)+1)-count() | s [m,) | c\n"
-                           "s3: checkpoint | switch 2pl | r x\n"
-                           "anomaly s1.2={n=1,b=-2} !s2.1=0 s2.commit s1.3=abort all-commit final y=- not-serial s2.5=-\n"
-                           "must    ser si@2pl,occ\n"
-                           "show    rc rr@2pl\n"
-                           "allow   si@mvcc\n"
-                           "precision 3 ser@mvcc\n"
-                           "constraint short key_bytes 1 3\n";
+static const char full[] =
+    "# a comment before\n"
+    "\n"
+    "schedule D2 predicate-skew  # and one behind\n"
+    "about    each scans   the other's range\n"
+    "like     SlateDB 1711\n"
+    "init     x=0 y=-7\n"
+    "s1: b ser ro deferrable | s [a,m) rev limit 2 | w n 1 | c\n"
+    "s2: r x | when r(x) <= 3 : a | sp | open [,z) rev | next | rb | w b 2*(r(x)+1)-count() | s [m,) | c\n"
+    "s3: checkpoint | switch 2pl | r x\n"
+    "anomaly s1.2={n=1,b=-2} !s2.1=0 s2.commit s1.3=abort all-commit final y=- not-serial s2.5=-\n"
+    "must    ser si@2pl,occ\n"
+    "show    rc rr@2pl\n"
+    "allow   si@mvcc\n"
+    "precision 3 ser@mvcc\n"
+    "constraint short key_bytes 1 3\n";
 
 static void every_part(void **state) {
     (void)state;
@@ -70,8 +70,7 @@ static void shape_of_a_schedule(void **state) {
     assert_int_equal(schedule.first_step[3], 16);
     static const char *const keys[] = {"a", "b", "m", "n", "x", "y", "z"};
     assert_int_equal(schedule.key_count, 7);
-    for (unsigned k = 0; k < 7; k++)
-        assert_string_equal(schedule.keys[k], keys[k]);
+    for (unsigned k = 0; k < 7; k++) assert_string_equal(schedule.keys[k], keys[k]);
     assert_int_equal(schedule.initial[4], 0);
     assert_int_equal(schedule.initial[5], -7);
     assert_true(schedule.initial[6] == SS_ABSENT);
@@ -92,8 +91,7 @@ static void shape_of_the_steps(void **state) {
     assert_true(s[7].verb == SS_OPEN && s[7].range.low == SS_KEYS_MAX && s[7].range.high == 6 && s[7].range.reverse);
     static const uint8_t kinds[] = {SS_NUMBER, SS_READ_OF, SS_NUMBER, SS_PLUS, SS_TIMES, SS_READ_OF, SS_MINUS};
     assert_int_equal(s[10].value.count, 7);
-    for (unsigned i = 0; i < 7; i++)
-        assert_int_equal(s[10].value.terms[i].kind, kinds[i]);
+    for (unsigned i = 0; i < 7; i++) assert_int_equal(s[10].value.terms[i].kind, kinds[i]);
     assert_int_equal(s[10].value.terms[1].key, 4);
     assert_int_equal(s[10].line, 8);
     assert_int_equal(s[11].range.high, SS_KEYS_MAX);
@@ -125,7 +123,8 @@ static void shape_of_what_is_expected(void **state) {
 
 static void several_in_one_file(void **state) {
     (void)state;
-    const char *text = "\nschedule A1 one\ns1: r x\n# between\nschedule A1 two\ns1: rr x\n\nschedule A1 three\ns1: r z\n";
+    const char *text =
+        "\nschedule A1 one\ns1: r x\n# between\nschedule A1 two\ns1: rr x\n\nschedule A1 three\ns1: r z\n";
     unsigned line = 1;
     assert_int_equal(ss_parse(text, line, &schedule, &text, &line, &problem), VARVE_OK);
     assert_string_equal(schedule.name, "one");
@@ -221,7 +220,8 @@ static const struct {
     {"schedule A1 x\ns1: r x | c\ns2: r x | c\nmust\n", 4, "no level"},
     {"schedule A1 x\ns1: r x | c\ns2: r x | c\nmust serial\n", 4, "not a level"},
     {"schedule A1 x\ns1: r x | c\ns2: r x | c\nmust ser@3pl\n", 4, "the nearest is `2pl`"},
-    {"schedule A1 x\ns1: r x | c\ns2: r x | c\nmust ser\nshow ser@occ\n", 5, "ser@occ stands in `must` and again in `show`"},
+    {"schedule A1 x\ns1: r x | c\ns2: r x | c\nmust ser\nshow ser@occ\n", 5,
+     "ser@occ stands in `must` and again in `show`"},
     {"schedule A1 x\ns1: r x | c\ns2: r x | c\nprecision ser\n", 4, "expected a number"},
     {"schedule A1 x\ns1: r x | c\ns2: r x | c\nprecision -1 ser\n", 4, "must be from 0"},
     {"schedule A1 x\ns1: r x | c\ns2: r x | c\nconstraint\n", 4, "says nothing"},
@@ -230,8 +230,7 @@ static const struct {
 static void every_fault_has_line_and_reason(void **state) {
     (void)state;
     for (unsigned i = 0; i < sizeof faults / sizeof faults[0]; i++) {
-        if (parse(faults[i].lines) != VARVE_INVALID)
-            fail_msg("parsed:\n%s", faults[i].lines);
+        if (parse(faults[i].lines) != VARVE_INVALID) fail_msg("parsed:\n%s", faults[i].lines);
         if (problem.line != faults[i].line || strstr(problem.text, faults[i].reason) == NULL)
             fail_msg("line %u: %s; wanted line %u: %s, of\n%s", problem.line, problem.text, faults[i].line,
                      faults[i].reason, faults[i].lines);
@@ -242,18 +241,15 @@ static void too_many_of_each(void **state) {
     (void)state;
     char text[20000];
     size_t used = (size_t)snprintf(text, sizeof text, "schedule A1 x\ns1: r x");
-    for (unsigned i = 1; i <= SS_STEPS_MAX; i++)
-        used += (size_t)snprintf(text + used, sizeof text - used, " | r x");
+    for (unsigned i = 1; i <= SS_STEPS_MAX; i++) used += (size_t)snprintf(text + used, sizeof text - used, " | r x");
     assert_int_equal(parse(text), VARVE_INVALID);
     assert_non_null(strstr(problem.text, "more than 96 steps"));
     used = (size_t)snprintf(text, sizeof text, "schedule A1 x\ns1: r x | c");
-    for (unsigned i = 1; i <= SS_TXNS_MAX; i++)
-        used += (size_t)snprintf(text + used, sizeof text - used, " | r x | c");
+    for (unsigned i = 1; i <= SS_TXNS_MAX; i++) used += (size_t)snprintf(text + used, sizeof text - used, " | r x | c");
     assert_int_equal(parse(text), VARVE_INVALID);
     assert_non_null(strstr(problem.text, "more than 16 transactions"));
     used = (size_t)snprintf(text, sizeof text, "schedule A1 x\ninit");
-    for (unsigned i = 0; i <= SS_KEYS_MAX; i++)
-        used += (size_t)snprintf(text + used, sizeof text - used, " k%u=1", i);
+    for (unsigned i = 0; i <= SS_KEYS_MAX; i++) used += (size_t)snprintf(text + used, sizeof text - used, " k%u=1", i);
     assert_int_equal(parse(text), VARVE_INVALID);
     assert_non_null(strstr(problem.text, "`k24` is one too many"));
     used = (size_t)snprintf(text, sizeof text, "schedule A1 x\ns1: r x\nanomaly");
@@ -267,21 +263,16 @@ static void a_new_transaction_after_the_end(void **state) {
     (void)state;
     must_parse("schedule A1 x\ns1: r x | c | r x | a | b rc | c\ns2: w x 1 | crash | r x\n");
     static const uint8_t txns[] = {0, 0, 1, 1, 2, 2, 3, SS_TXNS_MAX, 4};
-    for (unsigned i = 0; i < sizeof txns; i++)
-        assert_int_equal(schedule.steps[i].txn, txns[i]);
+    for (unsigned i = 0; i < sizeof txns; i++) assert_int_equal(schedule.steps[i].txn, txns[i]);
     assert_int_equal(schedule.txn_count, 5);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_part),
-        cmocka_unit_test(shape_of_a_schedule),
-        cmocka_unit_test(shape_of_the_steps),
-        cmocka_unit_test(shape_of_what_is_expected),
-        cmocka_unit_test(several_in_one_file),
-        cmocka_unit_test(every_fault_has_line_and_reason),
-        cmocka_unit_test(too_many_of_each),
-        cmocka_unit_test(a_new_transaction_after_the_end),
+        cmocka_unit_test(every_part),          cmocka_unit_test(shape_of_a_schedule),
+        cmocka_unit_test(shape_of_the_steps),  cmocka_unit_test(shape_of_what_is_expected),
+        cmocka_unit_test(several_in_one_file), cmocka_unit_test(every_fault_has_line_and_reason),
+        cmocka_unit_test(too_many_of_each),    cmocka_unit_test(a_new_transaction_after_the_end),
     };
     return cmocka_run_group_tests_name("parse", tests, NULL, NULL);
 }

@@ -26,6 +26,7 @@ struct ck_work {
     bool strict, sessions; /* asked for, and the history can tell */
     int status;            /* OK, or NOMEM from the first failed allocation on */
     bool found;            /* report->finding holds one */
+    bool explaining;       /* the graph is looked at: a finding of the same class with a cycle is better */
     bool broken;           /* a pass met a fault: the passes after it only explain */
     uint64_t held;         /* bytes */
 
@@ -40,6 +41,9 @@ struct ck_work {
     uint64_t *end_after; /* [commit_count + 2]: the earliest end at this or a later position */
     uint32_t *chosen;    /* [txn_count]: stamps found for readers without one; NULL: there are none */
     struct ck_versions *versions;
+    uint32_t *slots;      /* black box: [op_count] the entry that a read was answered with; NULL: versions tell */
+    uint32_t *session_at; /* [txn_count]: sessions numbered from 0; NULL: they do not count */
+    uint32_t session_count;
 };
 
 /* --- work.c ------------------------------------------------------------------------------------------------------- */
@@ -119,6 +123,9 @@ static inline enum ck_presence ck_presence(const struct hs_op *op) {
     if ((op->flags & HS_FAILED) != 0) return (op->flags & HS_NEEDS_ABSENT) != 0 ? CK_SAYS_PRESENT : CK_SAYS_ABSENT;
     return CK_SAYS_NOTHING;
 }
+
+/* Numbers the sessions, where they count. */
+bool ck_sessions_init(struct ck_work *work);
 
 /* --- commits.c ---------------------------------------------------------------------------------------------------- */
 

@@ -38,7 +38,6 @@ struct replay {
     uint64_t latest_begin, group_begin, group_stamp; /* real time */
     uint32_t latest_txn, group_txn;
     uint32_t *session_seen; /* by session: one more than the last transaction of it in the order so far */
-    uint32_t session_count;
 };
 
 /* --- faults ---------------------------------------------------------------------------------------------------------
@@ -272,11 +271,11 @@ static bool time_holds(struct replay *r, uint32_t txn) {
 
 static bool session_holds(struct replay *r, uint32_t txn, bool starts, bool ends) {
     if (!r->work->sessions) return true;
-    uint32_t session = r->h->txns[txn].session, *seen = &r->session_seen[session];
+    uint32_t *seen = &r->session_seen[r->work->session_at[txn]];
     if (ends && *seen > txn + 1) {
         struct ck_finding *finding = ck_found(r->work, CK_SESSION, txn, CK_NO_OP, *seen - 1);
         ck_say(finding, "T%u came before T%u in session %u, but stands after it in the order of commit timestamps", txn,
-               *seen - 1, session);
+               *seen - 1, r->h->txns[txn].session);
         return false;
     }
     if (starts && *seen < txn + 1) *seen = txn + 1;
@@ -360,11 +359,7 @@ static bool replay_init(struct replay *r, size_t *capacity) {
     r->words = keys / 64 + 1;
     r->state = ck_alloc(r->work, keys, sizeof(*r->state));
     r->present = ck_zalloc(r->work, r->words, sizeof(*r->present));
-    if (r->work->sessions) {
-        for (size_t t = 0; t < r->h->txn_count; t++)
-            if (r->h->txns[t].session >= r->session_count) r->session_count = r->h->txns[t].session + 1;
-        r->session_seen = ck_zalloc(r->work, r->session_count, sizeof(*r->session_seen));
-    }
+    r->session_seen = ck_zalloc(r->work, r->work->session_count, sizeof(*r->session_seen));
     if (r->work->status != VARVE_OK || !gather_snapshots(r, capacity)) return false;
     for (size_t k = 0; k < keys; k++) r->state[k] = (struct newest){0, HS_ABSENT};
     return true;
@@ -378,6 +373,6 @@ void ck_pass_replay(struct ck_work *work) {
     ck_free(work, r.state, work->h->key_count, sizeof(*r.state));
     ck_free(work, r.present, r.words, sizeof(*r.present));
     ck_free(work, r.snapshots, capacity, sizeof(*r.snapshots));
-    ck_free(work, r.session_seen, r.session_count, sizeof(*r.session_seen));
+    ck_free(work, r.session_seen, work->session_count, sizeof(*r.session_seen));
     ck_pass(work, "replay", began, work->report->committed);
 }

@@ -185,7 +185,6 @@ struct readers {
     size_t count, ended;
     uint32_t floor;          /* of all that have ended */
     uint32_t *session_floor; /* by session */
-    uint32_t session_count;
 };
 
 /* Those that bound the stamps of others: readers, and, where sessions count, everybody. */
@@ -197,12 +196,9 @@ static bool bounds_others(const struct ck_work *work, uint32_t txn) {
 
 static bool readers_init(struct ck_work *work, struct readers *r) {
     const struct hs_history *h = work->h;
-    for (size_t t = 0; t < h->txn_count; t++) {
-        r->count += bounds_others(work, (uint32_t)t);
-        if (work->sessions && h->txns[t].session >= r->session_count) r->session_count = h->txns[t].session + 1;
-    }
+    for (size_t t = 0; t < h->txn_count; t++) r->count += bounds_others(work, (uint32_t)t);
     r->by_begin = ck_alloc(work, r->count, 3 * sizeof(*r->by_begin));
-    r->session_floor = ck_zalloc(work, r->session_count, sizeof(*r->session_floor));
+    r->session_floor = ck_zalloc(work, work->session_count, sizeof(*r->session_floor));
     work->chosen = ck_alloc(work, h->txn_count, sizeof(*work->chosen));
     if (work->status != VARVE_OK) return false;
     memset(work->chosen, 0xff, h->txn_count * sizeof(*work->chosen));
@@ -238,7 +234,7 @@ static void choose_all(struct ck_work *work, struct readers *r) {
         }
         uint32_t floor = ck_acknowledged(work, t->begin);
         if (r->floor > floor) floor = r->floor;
-        if (work->sessions) session = &r->session_floor[t->session];
+        if (work->sessions) session = &r->session_floor[work->session_at[txn]];
         if (session != NULL && *session > floor) floor = *session;
         if (need_of(work, txn) == STAMP) work->chosen[txn] = choose_stamp(work, txn, floor);
         uint32_t stamp = stamp_of(work, txn);
@@ -250,7 +246,7 @@ static void choose_stamps(struct ck_work *work) {
     struct readers r = {0};
     if (readers_init(work, &r)) choose_all(work, &r);
     ck_free(work, r.by_begin, r.count, 3 * sizeof(*r.by_begin));
-    ck_free(work, r.session_floor, r.session_count, sizeof(*r.session_floor));
+    ck_free(work, r.session_floor, work->session_count, sizeof(*r.session_floor));
 }
 
 void ck_pass_stamps(struct ck_work *work) {

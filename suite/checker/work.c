@@ -58,7 +58,8 @@ void ck_pass(struct ck_work *work, const char *name, uint64_t began_ns, uint64_t
 struct ck_finding *ck_found(struct ck_work *work, enum ck_anomaly anomaly, uint32_t txn, uint64_t op, uint32_t other) {
     struct ck_finding *finding = &work->report->finding;
     work->broken = true;
-    if (work->found && finding->anomaly <= anomaly) return NULL;
+    bool same = finding->anomaly == anomaly && !(work->explaining && finding->edge_count == 0);
+    if (work->found && (finding->anomaly < anomaly || same)) return NULL;
     memset(finding, 0, sizeof(*finding));
     finding->anomaly = anomaly;
     finding->txn = txn;
@@ -175,4 +176,21 @@ bool ck_rows_have(struct ck_rows *rows, uint32_t rank) {
         rows->next++;
     }
     return false;
+}
+
+bool ck_sessions_init(struct ck_work *work) {
+    const struct hs_history *h = work->h;
+    if (!work->sessions) return true;
+    struct ck_item *items = ck_alloc(work, h->txn_count, 2 * sizeof(*items));
+    work->session_at = ck_alloc(work, h->txn_count, sizeof(*work->session_at));
+    if (work->status == VARVE_OK) {
+        for (size_t t = 0; t < h->txn_count; t++) items[t] = (struct ck_item){h->txns[t].session, (uint32_t)t, 0};
+        ck_sort(items, items + h->txn_count, h->txn_count);
+        for (size_t i = 0; i < h->txn_count; i++) {
+            work->session_count += i == 0 || items[i].key != items[i - 1].key;
+            work->session_at[items[i].txn] = work->session_count - 1;
+        }
+    }
+    ck_free(work, items, h->txn_count, 2 * sizeof(*items));
+    return work->status == VARVE_OK;
 }

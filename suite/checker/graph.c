@@ -1,0 +1,213 @@
+/* graph.c - builds the graph: points, edges of the data, the chain of real time, the order of sessions.
+ *
+ * Owns the columns of struct ck_graph. All edges are produced twice by the same walk, first to count and then to store,
+ * so that nothing is kept but the edges themselves. Adjacent ww only, and rw only to the next version: what lies
+ * further follows.
+ *
+ * Sources: Adya, Weak Consistency, MIT 1999, chapter 4 (direct serialization graph, and its mixing over levels); the
+ * chain of helpers for real time: Tan et al., Cobra, OSDI 2020, section 3.5, in place of an edge for each pair.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include <string.h>
+
+#include "checker/graph.h"
+
+struct builder {
+    struct ck_work *work;
+    struct ck_graph *g;
+    bool store;
+    uint32_t txn;             /* whose reads are walked */
+    uint32_t *before, *after; /* [txn_count]: helper that leads to it, helper that it leads to; UINT32_MAX none */
+    uint32_t helpers;
+};
+
+static void edge(struct builder *b, uint32_t from, uint32_t to, enum ck_edge_kind kind) {
+    struct ck_graph *g = b->g;
+    if (!b->store) {
+        g->edge_start[from]++;
+        return;
+    }
+    uint32_t at = --g->edge_start[from];
+    g->edge_to[at] = to;
+    g->edge_kind[at] = (uint8_t)kind;
+    b->work->report->edges[kind]++;
+}
+
+static uint32_t commit_point(const struct ck_graph *g, uint32_t txn) { return g->first_point[txn + 1] - 1; }
+
+/* --- data -----------------------------------------------------------------------------------------------------------
+ */
+
+static void read_edges(void *arg, const struct ck_dependency *d) {
+    struct builder *b = arg;
+    struct ck_graph *g = b->g;
+    bool statements = ck_level(b->work, &b->work->h->txns[b->txn]) == VARVE_READ_COMMITTED;
+    uint32_t point = g->first_point[b->txn] + (statements ? d->statement : 0);
+    if (d->from != CK_NO_ENTRY) {
+        uint32_t writer = ck_writer(b->work, d->from);
+        if (writer != b->txn) edge(b, commit_point(g, writer), point, CK_WR);
+    }
+    if (d->next != CK_NO_ENTRY) {
+        uint32_t writer = ck_writer(b->work, d->next);
+        if (writer != b->txn) edge(b, point, commit_point(g, writer), d->range ? CK_RW_RANGE : CK_RW);
+    }
+}
+
+/* First committer wins: at snapshot what is overwritten was committed before the snapshot. */
+static void write_edges(struct builder *b) {
+    const struct ck_versions *v = b->work->versions;
+    for (size_t k = 0; k < b->work->h->key_count; k++)
+        for (uint32_t i = v->start[k]; i + 1 < v->end[k]; i++) {
+            uint32_t from = ck_writer(b->work, i), to = ck_writer(b->work, i + 1);
+            bool snapshot = ck_level(b->work, &b->work->h->txns[to]) == VARVE_SNAPSHOT;
+            if (from == to) continue;
+            edge(b, commit_point(b->g, from), snapshot ? b->g->first_point[to] : commit_point(b->g, to), CK_WW);
+        }
+}
+
+/* --- time and sessions ----------------------------------------------------------------------------------------------
+ */
+
+static void place_helpers(struct builder *b, const struct ck_item *begins, const struct ck_item *ends, size_t count) {
+    size_t ended = 0;
+    for (size_t i = 0; i < count; i++) {
+        bool more = ended < count && ends[ended].key < begins[i].key;
+        for (; ended < count && ends[ended].key < begins[i].key; ended++) b->after[ends[ended].txn] = b->helpers;
+        b->helpers += more;
+        if (b->helpers != 0) b->before[begins[i].txn] = b->helpers - 1;
+    }
+}
+
+static bool chain_init(struct builder *b) {
+    const struct hs_history *h = b->work->h;
+    struct ck_work *work = b->work;
+    size_t n = 0, count = h->txn_count;
+    if (!work->strict) return true;
+    b->before = ck_alloc(work, count, sizeof(*b->before));
+    b->after = ck_alloc(work, count, sizeof(*b->after));
+    struct ck_item *begins = ck_alloc(work, count, 3 * sizeof(*begins)), *ends = begins + count;
+    if (work->status == VARVE_OK) {
+        memset(b->before, 0xff, count * sizeof(*b->before));
+        memset(b->after, 0xff, count * sizeof(*b->after));
+        for (size_t t = 0; t < count; t++) {
+            if (!ck_committed(work, (uint32_t)t)) continue;
+            begins[n] = (struct ck_item){h->txns[t].begin, (uint32_t)t, 0};
+            ends[n++] = (struct ck_item){h->txns[t].end, (uint32_t)t, 0};
+        }
+        ck_sort(begins, ends + count, n);
+        ck_sort(ends, ends + count, n);
+        place_helpers(b, begins, ends, n);
+    }
+    ck_free(work, begins, count, 3 * sizeof(*begins));
+    return work->status == VARVE_OK;
+}
+
+static void time_edges(struct builder *b) {
+    struct ck_graph *g = b->g;
+    for (size_t t = 0; b->before != NULL && t < b->work->h->txn_count; t++) {
+        if (g->first_point[t] == g->first_point[t + 1]) continue;
+        if (b->after[t] != UINT32_MAX) edge(b, commit_point(g, (uint32_t)t), g->helpers_from + b->after[t], CK_RT);
+        if (b->before[t] != UINT32_MAX) edge(b, g->helpers_from + b->before[t], g->first_point[t], CK_RT);
+    }
+}
+
+static void session_edges(struct builder *b, uint32_t *last) {
+    struct ck_graph *g = b->g;
+    if (last == NULL) return;
+    memset(last, 0xff, b->work->session_count * sizeof(*last));
+    for (size_t t = 0; t < b->work->h->txn_count; t++) {
+        if (g->first_point[t] == g->first_point[t + 1]) continue;
+        uint32_t *before = &last[b->work->session_at[t]];
+        if (*before != UINT32_MAX) edge(b, commit_point(g, *before), g->first_point[t], CK_SO);
+        *before = (uint32_t)t;
+    }
+}
+
+/* --- building --------------------------------------------------------------------------------------------------------
+ */
+
+static uint32_t points_of(const struct ck_work *work, uint32_t txn) {
+    const struct hs_txn *t = &work->h->txns[txn];
+    if (!ck_committed(work, txn)) return 0;
+    switch (ck_level(work, t)) {
+    case VARVE_SNAPSHOT: return 2;
+    case VARVE_READ_COMMITTED: return 1 + ck_statements(work, t);
+    default: return 1;
+    }
+}
+
+static bool points_init(struct builder *b) {
+    struct ck_graph *g = b->g;
+    size_t count = b->work->h->txn_count;
+    uint64_t sum = 0;
+    g->first_point = ck_alloc(b->work, count + 1, sizeof(*g->first_point));
+    if (g->first_point == NULL) return false;
+    for (size_t t = 0; t < count; t++) {
+        g->first_point[t] = (uint32_t)sum;
+        sum += points_of(b->work, (uint32_t)t);
+    }
+    g->first_point[count] = g->helpers_from = (uint32_t)sum;
+    sum += b->helpers;
+    if (sum >= UINT32_MAX / 4) b->work->status = VARVE_NOMEM;
+    g->points = (uint32_t)sum;
+    g->txn_of = ck_alloc(b->work, g->points, sizeof(*g->txn_of));
+    g->edge_start = ck_zalloc(b->work, (size_t)g->points + 1, sizeof(*g->edge_start));
+    if (b->work->status != VARVE_OK) return false;
+    for (size_t t = 0; t < count; t++)
+        for (uint32_t p = g->first_point[t]; p < g->first_point[t + 1]; p++) g->txn_of[p] = (uint32_t)t;
+    for (uint32_t p = g->helpers_from; p < g->points; p++) g->txn_of[p] = CK_NO_TXN;
+    return true;
+}
+
+static void all_edges(struct builder *b, uint32_t *last) {
+    for (size_t t = 0; t < b->work->h->txn_count; t++) {
+        b->txn = (uint32_t)t;
+        if (ck_committed(b->work, b->txn)) ck_dependencies(b->work, b->txn, read_edges, b);
+    }
+    write_edges(b);
+    time_edges(b);
+    session_edges(b, last);
+}
+
+static bool edges_init(struct builder *b) {
+    struct ck_graph *g = b->g;
+    uint64_t sum = 0;
+    for (uint32_t p = 0; p <= g->points; p++) {
+        sum += g->edge_start[p]; /* the end of its edges; storing goes down to their start */
+        g->edge_start[p] = (uint32_t)sum;
+    }
+    if (sum >= UINT32_MAX) b->work->status = VARVE_NOMEM;
+    g->edges = (size_t)sum;
+    g->edge_to = ck_alloc(b->work, g->edges, sizeof(*g->edge_to));
+    g->edge_kind = ck_alloc(b->work, g->edges, sizeof(*g->edge_kind));
+    return b->work->status == VARVE_OK;
+}
+
+bool ck_graph_build(struct ck_work *work, struct ck_graph *graph) {
+    struct builder b = {.work = work, .g = graph};
+    uint32_t *last = NULL;
+    memset(graph, 0, sizeof(*graph));
+    if (!ck_versions_build(work)) return false;
+    if (chain_init(&b) && points_init(&b)) {
+        if (work->sessions) last = ck_alloc(work, work->session_count, sizeof(*last));
+        all_edges(&b, last);
+        if (edges_init(&b)) {
+            b.store = true;
+            all_edges(&b, last);
+        }
+        ck_free(work, last, work->session_count, sizeof(*last));
+    }
+    ck_free(work, b.before, work->h->txn_count, sizeof(*b.before));
+    ck_free(work, b.after, work->h->txn_count, sizeof(*b.after));
+    return work->status == VARVE_OK;
+}
+
+void ck_graph_release(struct ck_work *work, struct ck_graph *g) {
+    ck_free(work, g->first_point, work->h->txn_count + 1, sizeof(*g->first_point));
+    ck_free(work, g->txn_of, g->points, sizeof(*g->txn_of));
+    ck_free(work, g->edge_start, (size_t)g->points + 1, sizeof(*g->edge_start));
+    ck_free(work, g->edge_to, g->edges, sizeof(*g->edge_to));
+    ck_free(work, g->edge_kind, g->edges, sizeof(*g->edge_kind));
+    memset(g, 0, sizeof(*g));
+}

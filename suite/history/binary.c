@@ -120,7 +120,8 @@ int hs_write_binary(FILE *out, const struct hs_history *h, struct hs_problem *pr
     struct writer w = {.out = out, .status = fwrite(MARK, 1, MARK_BYTES, out) == MARK_BYTES ? VARVE_OK : VARVE_IO};
     uint64_t clock = 0;
     put_byte(&w, FORMAT_VERSION);
-    put_byte(&w, (h->shape == HS_LISTS) | (unsigned)h->stamps << 1 | (unsigned)h->timed << 2 | (unsigned)h->by_session << 3);
+    put_byte(&w, (h->shape == HS_LISTS) | (unsigned)h->stamps << 1 | (unsigned)h->timed << 2 |
+                     (unsigned)h->by_session << 3);
     end_block(&w, 'H');
     for (uint32_t id = 0; id < h->key_count; id++) {
         varve_slice key = hs_key_bytes(h, id);
@@ -228,7 +229,8 @@ static int get_keys(struct reader *r) {
 }
 
 static int get_elements(struct reader *r, struct hs_op *op) {
-    if (r->broken || op->value < 0 || (uint64_t)op->value > r->block.size - r->at) return damaged(r, "a list runs over its end");
+    if (r->broken || op->value < 0 || (uint64_t)op->value > r->block.size - r->at)
+        return damaged(r, "a list runs over its end");
     size_t count = (size_t)op->value;
     int status = hs_grow((void **)&r->elements, &r->element_capacity, count, sizeof *r->elements);
     if (status != VARVE_OK) return status;
@@ -290,7 +292,8 @@ static int get_head(struct reader *r) {
     if (status != VARVE_OK) return status;
     unsigned version = get_byte(r), what = get_byte(r);
     if (tag != 'H' || r->broken || what > 15) return damaged(r, "not the head of a history");
-    if (version != FORMAT_VERSION) return hs_bad(r->problem, 0, "a binary history of version %u; version 1 is known", version);
+    if (version != FORMAT_VERSION)
+        return hs_bad(r->problem, 0, "a binary history of version %u; version 1 is known", version);
     r->history->shape = (what & 1) != 0 ? HS_LISTS : HS_REGISTERS;
     r->history->stamps = (what & 2) != 0;
     r->history->timed = (what & 4) != 0;

@@ -98,7 +98,8 @@ static int event_short(struct reader *r, struct event *event) {
 static int add_event(struct reader *r, struct event *event) {
     struct hs_lexer *x = &r->x;
     struct hs_op *op = &event->op;
-    if (!event->kind || !event->key || !event->value) return hs_lex_bad(x, "an event says what it does, its variable and its version");
+    if (!event->kind || !event->key || !event->value)
+        return hs_lex_bad(x, "an event says what it does, its variable and its version");
     if (event->failed) return VARVE_OK;
     if (op->kind == HS_READ) {
         if (event->old && op->value == 0) op->value = HS_ABSENT;
@@ -228,8 +229,7 @@ static int write_sessions(FILE *out, const struct hs_history *h, struct order *o
     bool numbers = true;
     uint64_t number;
     for (uint32_t id = 0; id < h->key_count; id++) numbers = numbers && hs_key_number(h, id, &number);
-    for (uint32_t t = 0; t < h->txn_count; t++)
-        order[t] = (struct order){h->by_session ? h->txns[t].session : t, t};
+    for (uint32_t t = 0; t < h->txn_count; t++) order[t] = (struct order){h->by_session ? h->txns[t].session : t, t};
     qsort(order, h->txn_count, sizeof *order, by_session);
     fputs(h->txn_count == 0 ? "[" : "[[", out);
     for (size_t i = 0; i < h->txn_count; i++) {

@@ -30,7 +30,8 @@ static int check_scan(const struct place *at, const struct hs_txn *txn, const st
     const struct hs_range *range = &h->ranges[op->key];
     if ((range->low != HS_OPEN && !is_key(h, range->low)) || (range->high != HS_OPEN && !is_key(h, range->high)))
         return refuse(at, "a bound that is no key");
-    if (range->flags > (HS_HIGH_INCLUSIVE | HS_LOW_EXCLUSIVE | HS_REVERSE)) return refuse(at, "an unknown flag of a range");
+    if (range->flags > (HS_HIGH_INCLUSIVE | HS_LOW_EXCLUSIVE | HS_REVERSE))
+        return refuse(at, "an unknown flag of a range");
     uint32_t left = txn->op_count - at->op - 1;
     if (op->value < 0 || op->value > left) return refuse(at, "a scan with more rows than operations follow");
     for (int64_t i = 1; i <= op->value; i++)
@@ -59,7 +60,8 @@ static int check_op(const struct place *at, const struct hs_txn *txn, const stru
     if (op->kind == HS_EXISTS && op->value != 0 && op->value != HS_ABSENT)
         return refuse(at, "an answer about presence that is neither there nor absent");
     if (op->kind == HS_ROW && at->op == 0) return refuse(at, "a row without a scan");
-    if (op->kind == HS_ROW && op[-1].kind != HS_ROW && op[-1].kind != HS_SCAN) return refuse(at, "a row without a scan");
+    if (op->kind == HS_ROW && op[-1].kind != HS_ROW && op[-1].kind != HS_SCAN)
+        return refuse(at, "a row without a scan");
     if (op->kind == HS_SCAN) return check_scan(at, txn, op);
     return op->kind == HS_LIST ? check_list(at, op) : VARVE_OK;
 }
@@ -108,8 +110,10 @@ int hs_plain(const struct hs_history *h, bool lists, struct hs_problem *problem)
             const struct hs_op *op = &h->ops[h->txns[t].first_op + i];
             struct place at = {.problem = problem, .txn = t, .op = i};
             if (op->kind == HS_SCAN || op->kind == HS_ROW) return refuse(&at, "the format has no scans");
-            if (op->kind == HS_EXISTS || op->kind == HS_DELETE) return refuse(&at, "the format has no presence or deletion");
-            if ((op->flags & (HS_ROLLED_BACK | HS_FAILED)) != 0) return refuse(&at, "the format has no undone or refused writes");
+            if (op->kind == HS_EXISTS || op->kind == HS_DELETE)
+                return refuse(&at, "the format has no presence or deletion");
+            if ((op->flags & (HS_ROLLED_BACK | HS_FAILED)) != 0)
+                return refuse(&at, "the format has no undone or refused writes");
             if ((op->kind == HS_WRITE || op->kind == HS_APPEND) && op->value == HS_ABSENT)
                 return refuse(&at, "a write without a value");
         }

@@ -12,10 +12,14 @@
 #include "history/history_int.h"
 
 static const char *const names[HS_FORMATS] = {
-    [HS_FORMAT_AUTO] = "auto",           [HS_FORMAT_JSONL] = "jsonl",
-    [HS_FORMAT_BINARY] = "binary",       [HS_FORMAT_EDN_LIST] = "edn-list",
-    [HS_FORMAT_EDN_REGISTER] = "edn-register", [HS_FORMAT_JSON_LIST] = "json-list",
-    [HS_FORMAT_JSON_REGISTER] = "json-register", [HS_FORMAT_PLUME] = "plume",
+    [HS_FORMAT_AUTO] = "auto",
+    [HS_FORMAT_JSONL] = "jsonl",
+    [HS_FORMAT_BINARY] = "binary",
+    [HS_FORMAT_EDN_LIST] = "edn-list",
+    [HS_FORMAT_EDN_REGISTER] = "edn-register",
+    [HS_FORMAT_JSON_LIST] = "json-list",
+    [HS_FORMAT_JSON_REGISTER] = "json-register",
+    [HS_FORMAT_PLUME] = "plume",
     [HS_FORMAT_DBCOP] = "dbcop",
 };
 

@@ -40,8 +40,8 @@ void hs_release(struct hs_history *history) {
 
 uint64_t hs_memory(const struct hs_history *h) {
     uint64_t bytes = h->txn_capacity * sizeof *h->txns + h->op_capacity * sizeof *h->ops +
-                     h->range_capacity * sizeof *h->ranges + h->key_capacity * sizeof *h->keys +
-                     h->key_bytes_capacity + h->list_capacity * sizeof *h->lists + hs_index_memory(h->index);
+                     h->range_capacity * sizeof *h->ranges + h->key_capacity * sizeof *h->keys + h->key_bytes_capacity +
+                     h->list_capacity * sizeof *h->lists + hs_index_memory(h->index);
     if (h->key_rank != NULL) bytes += 2 * h->key_count * sizeof *h->key_rank;
     return bytes;
 }

@@ -33,7 +33,9 @@ struct hs_input {
 int hs_input_open(struct hs_input *in, FILE *file); /* fills the buffer once; OK, NOMEM or IO */
 void hs_input_close(struct hs_input *in);
 bool hs_input_fill(struct hs_input *in); /* false: nothing more (or io_failed) */
-static inline int hs_peek(struct hs_input *in) { return in->at < in->end || hs_input_fill(in) ? in->buffer[in->at] : -1; }
+static inline int hs_peek(struct hs_input *in) {
+    return in->at < in->end || hs_input_fill(in) ? in->buffer[in->at] : -1;
+}
 static inline int hs_take(struct hs_input *in) {
     int byte = hs_peek(in);
     if (byte < 0) return byte;

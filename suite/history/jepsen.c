@@ -32,9 +32,9 @@ struct reader {
     struct process *processes; /* open addressing */
     size_t process_count, process_capacity;
     uint64_t place, last_time;
-    bool invokes, bare;      /* some invoke; some end without one */
-    bool no_clock;           /* a time is missing or does not grow */
-    bool nameless;           /* some operation has no process */
+    bool invokes, bare; /* some invoke; some end without one */
+    bool no_clock;      /* a time is missing or does not grow */
+    bool nameless;      /* some operation has no process */
 };
 
 /* --- processes ---------------------------------------------------------------------------------------------------- */

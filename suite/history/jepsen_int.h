@@ -37,7 +37,8 @@ struct hj_op {
     size_t element_count, element_capacity;
 };
 
-/* Reads the members behind the opening bracket of a map. *shape becomes known with the first operation that shows it. */
+/* Reads the members behind the opening bracket of a map. *shape becomes known with the first operation that shows it.
+ */
 int hj_read_op(struct hs_lexer *x, struct hs_history *history, enum hs_jepsen_shape *shape, struct hj_op *op);
 void hj_op_release(struct hj_op *op);
 

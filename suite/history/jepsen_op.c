@@ -118,7 +118,8 @@ static void read_type(struct hs_lexer *x, struct hj_op *op) {
         return;
     }
     bool word = x->token == HT_NAME || x->token == HT_STRING;
-    (void)hs_lex_bad(x, "unknown type '%.40s'; invoke, ok, fail and info are known", word && x->size != 0 ? x->text : "");
+    (void)hs_lex_bad(x, "unknown type '%.40s'; invoke, ok, fail and info are known",
+                     word && x->size != 0 ? x->text : "");
 }
 
 static void read_process(struct hs_lexer *x, struct hj_op *op) {

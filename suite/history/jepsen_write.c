@@ -1,8 +1,9 @@
 /* jepsen_write.c - Jepsen's operations, writing, one map a line.
  *
  * A history with times becomes invokes and their ends in the order of time; of two at one time the invoke comes first,
- * so that what overlapped still overlaps. One without times becomes ends alone. A transaction of unknown outcome without
- * an end is told right behind its invoke. Where session order is not known, every transaction is a process of its own.
+ * so that what overlapped still overlaps. One without times becomes ends alone. A transaction of unknown outcome
+ * without an end is told right behind its invoke. Where session order is not known, every transaction is a process of
+ * its own.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -63,8 +64,9 @@ static void write_micro(struct writer *w, const struct hs_op *op, bool answered)
 static void write_map(struct writer *w, uint32_t t, const char *type, uint64_t time, bool answered) {
     const struct hs_txn *txn = &w->history->txns[t];
     uint32_t process = w->history->by_session ? txn->session : t;
-    fprintf(w->out, w->edn ? "{:index %" PRIu64 ", :type :%s, :f :txn, :process %" PRIu32
-                           : "{\"index\":%" PRIu64 ",\"type\":\"%s\",\"f\":\"txn\",\"process\":%" PRIu32,
+    fprintf(w->out,
+            w->edn ? "{:index %" PRIu64 ", :type :%s, :f :txn, :process %" PRIu32
+                   : "{\"index\":%" PRIu64 ",\"type\":\"%s\",\"f\":\"txn\",\"process\":%" PRIu32,
             w->index++, type, process);
     if (w->history->timed) fprintf(w->out, w->edn ? ", :time %" PRIu64 : ",\"time\":%" PRIu64, time);
     fputs(w->edn ? ", :value [" : ",\"value\":[", w->out);

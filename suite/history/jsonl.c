@@ -71,7 +71,8 @@ static int hex_digit(char digit) {
 /* {"hex":"00ff"} behind its opening bracket. */
 static int hex_key(struct reader *r, uint32_t *id) {
     struct hs_lexer *x = &r->x;
-    if (!need(x, HT_STRING, "\"hex\"") || !hs_lex_is(x, "hex")) return hs_lex_bad(x, "a key is a string or {\"hex\":...}");
+    if (!need(x, HT_STRING, "\"hex\"") || !hs_lex_is(x, "hex"))
+        return hs_lex_bad(x, "a key is a string or {\"hex\":...}");
     if (!need(x, HT_STRING, "hexadecimal digits")) return x->status;
     if (x->size % 2 != 0) return hs_lex_bad(x, "an odd number of hexadecimal digits");
     for (size_t i = 0; i < x->size; i += 2) {
@@ -182,7 +183,8 @@ static int read_list(struct reader *r, struct hs_op *op) {
 
 static int read_op(struct reader *r) {
     struct hs_lexer *x = &r->x;
-    if (x->token != HT_SEQ || hs_lex(x) != HT_STRING) return hs_lex_bad(x, "an operation is an array that begins with its name");
+    if (x->token != HT_SEQ || hs_lex(x) != HT_STRING)
+        return hs_lex_bad(x, "an operation is an array that begins with its name");
     int kind = name_of(x, hs_kind_names, HS_KINDS, "operation");
     if (kind < 0) return x->status;
     if (kind == HS_SCAN) return read_scan(r);
@@ -244,7 +246,8 @@ static int read_member(struct reader *r, struct hs_txn *txn) {
     if (!level && !hs_lex_is(x, "outcome"))
         return hs_lex_bad(x, "a transaction has no member '%.40s'", x->size == 0 ? "" : x->text);
     (void)hs_lex(x);
-    int place = level ? name_of(x, hs_level_names, HS_LEVELS, "level") : name_of(x, hs_outcome_names, HS_OUTCOMES, "outcome");
+    int place =
+        level ? name_of(x, hs_level_names, HS_LEVELS, "level") : name_of(x, hs_outcome_names, HS_OUTCOMES, "outcome");
     if (place >= 0 && level) txn->level = (uint8_t)place;
     if (place >= 0 && !level) txn->outcome = (uint8_t)place;
     return x->status;
@@ -291,8 +294,7 @@ static int read_head(struct reader *r) {
         else
             return hs_lex_bad(x, "the first line has no member '%.40s'", x->size == 0 ? "" : x->text);
     }
-    if (x->status == VARVE_OK && version != 1)
-        return hs_lex_bad(x, "the first line must be {\"varve-history\":1,...}");
+    if (x->status == VARVE_OK && version != 1) return hs_lex_bad(x, "the first line must be {\"varve-history\":1,...}");
     return x->status;
 }
 

@@ -121,7 +121,8 @@ static void write_elements(FILE *out, const struct hs_history *h, const struct h
         return;
     }
     putc('[', out);
-    for (int64_t i = 0; i < op->value; i++) fprintf(out, "%s%" PRId64, i == 0 ? "" : ",", h->lists[op->version + (uint64_t)i]);
+    for (int64_t i = 0; i < op->value; i++)
+        fprintf(out, "%s%" PRId64, i == 0 ? "" : ",", h->lists[op->version + (uint64_t)i]);
     putc(']', out);
 }
 

@@ -70,10 +70,8 @@ int hs_key(struct hs_history *h, const void *bytes, size_t size, uint32_t *id) {
     if (find(h, hash, bytes, size, id)) return VARVE_OK;
     if (h->key_count >= UINT32_MAX - 2 || size > UINT32_MAX) return VARVE_TOOBIG;
     int status = make_room(h);
-    if (status == VARVE_OK)
-        status = hs_grow((void **)&h->keys, &h->key_capacity, h->key_count + 1, sizeof *h->keys);
-    if (status == VARVE_OK)
-        /* One byte more, so that the column exists even when its only key is empty. */
+    if (status == VARVE_OK) status = hs_grow((void **)&h->keys, &h->key_capacity, h->key_count + 1, sizeof *h->keys);
+    if (status == VARVE_OK) /* One byte more, so that the column exists even when its only key is empty. */
         status = hs_grow((void **)&h->key_bytes, &h->key_bytes_capacity, h->key_bytes_count + size + 1, 1);
     if (status != VARVE_OK) return status;
     *id = (uint32_t)h->key_count;
@@ -118,8 +116,7 @@ int hs_rank_keys(struct hs_history *h) {
         free(sorted), free(rank), free(order);
         return VARVE_NOMEM;
     }
-    for (uint32_t id = 0; id < h->key_count; id++)
-        sorted[id] = (struct ordered){beginning(hs_key_bytes(h, id)), id};
+    for (uint32_t id = 0; id < h->key_count; id++) sorted[id] = (struct ordered){beginning(hs_key_bytes(h, id)), id};
     qsort_r(sorted, h->key_count, sizeof *sorted, compare, h);
     for (uint32_t place = 0; place < h->key_count; place++) {
         order[place] = sorted[place].id;

@@ -1,8 +1,8 @@
 /* lexer.c - one stream of tokens for EDN and JSON: brackets are matched, commas and colons checked, comments, tags and
  * discarded forms passed over, so that a reader sees values alone. No tree of the file is ever built.
  *
- * EDN as its description has it (maps, vectors, lists, sets, strings, characters, keywords, symbols, numbers, #tag, #_);
- * a tagged value stands for the value. JSON as in RFC 8259; several values may follow one another (JSON lines).
+ * EDN as its description has it (maps, vectors, lists, sets, strings, characters, keywords, symbols, numbers, #tag,
+ * #_); a tagged value stands for the value. JSON as in RFC 8259; several values may follow one another (JSON lines).
  * Limits: 64 brackets deep, 512 KiB a token.
  *
  * SPDX-License-Identifier: MIT
@@ -193,7 +193,8 @@ static enum hs_token lex_end(struct hs_lexer *x) {
     if (x->in->io_failed) return (void)hs_lex_status(x, VARVE_IO), HT_BAD;
     if (x->depth == 0) return HT_END;
     return (void)hs_lex_bad(x, "the file ends %u bracket%s deep: '%c' is missing", x->depth, x->depth == 1 ? "" : "s",
-                            x->frames[x->depth - 1].closer), HT_BAD;
+                            x->frames[x->depth - 1].closer),
+           HT_BAD;
 }
 
 /* --- what stands between tokens ----------------------------------------------------------------------------------- */
@@ -327,7 +328,8 @@ int hs_lex_u64(struct hs_lexer *x, const char *what, uint64_t *value) {
 }
 
 bool hs_lex_is(const struct hs_lexer *x, const char *word) {
-    return (x->token == HT_STRING || x->token == HT_NAME) && strcmp(x->text == NULL || x->size == 0 ? "" : x->text, word) == 0;
+    return (x->token == HT_STRING || x->token == HT_NAME) &&
+           strcmp(x->text == NULL || x->size == 0 ? "" : x->text, word) == 0;
 }
 
 int hs_lex_key(struct hs_lexer *x, struct hs_history *history, uint32_t *id) {

@@ -1,9 +1,9 @@
 /* plume.c - the text of PolySI, Plume and IsoVista: a line an operation, r(key,value,session,transaction) or
  * w(key,value,session,transaction), all numbers.
  *
- * As those tools have it: transactions have committed, but transaction -1 stands for writes of aborted ones; every value
- * is written once to a key; 0 is what a key holds before it is written, unless 0 is written to it. Operations of a
- * transaction may be apart in the file: they are brought together at the end.
+ * As those tools have it: transactions have committed, but transaction -1 stands for writes of aborted ones; every
+ * value is written once to a key; 0 is what a key holds before it is written, unless 0 is written to it. Operations of
+ * a transaction may be apart in the file: they are brought together at the end.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -26,9 +26,9 @@ struct reader {
     struct hs_marks marks;
     struct entry *map; /* transaction numbers, open addressing */
     size_t map_count, map_capacity;
-    uint32_t *owner;   /* [op_count] once operations are apart */
+    uint32_t *owner; /* [op_count] once operations are apart */
     size_t owner_capacity;
-    uint32_t current; /* transaction of the last line */
+    uint32_t current;  /* transaction of the last line */
     bool aborted_open; /* the last line was of an aborted transaction */
     uint64_t line;
 };
@@ -49,8 +49,8 @@ static int number(struct reader *r, const char *what, char end, uint64_t *value)
     bool any = false;
     for (int byte = hs_peek(r->in); byte >= '0' && byte <= '9'; byte = hs_peek(r->in), any = true) {
         (void)hs_take(r->in);
-        if (__builtin_mul_overflow(*value, 10u, value) || __builtin_add_overflow(*value, (uint64_t)(byte - '0'), value) ||
-            *value > INT64_MAX)
+        if (__builtin_mul_overflow(*value, 10u, value) ||
+            __builtin_add_overflow(*value, (uint64_t)(byte - '0'), value) || *value > INT64_MAX)
             return hs_bad(r->problem, r->line, "the %s is out of range", what);
     }
     if (!any) return hs_bad(r->problem, r->line, "the %s is not a number", what);
@@ -77,7 +77,8 @@ static int parse(struct reader *r, struct operation *op) {
     if (op->aborted) (void)hs_take(r->in);
     if (status == VARVE_OK) status = number(r, "transaction", ')', &op->txn);
     if (status != VARVE_OK) return status;
-    if (op->aborted && op->txn != 1) return hs_bad(r->problem, r->line, "the only transaction below 0 is -1, for aborted writes");
+    if (op->aborted && op->txn != 1)
+        return hs_bad(r->problem, r->line, "the only transaction below 0 is -1, for aborted writes");
     if (op->session > UINT32_MAX) return hs_bad(r->problem, r->line, "the session is out of range");
     pass_blanks(r->in);
     int byte = hs_peek(r->in);
@@ -178,8 +179,8 @@ static int add_line(struct reader *r, const struct operation *line) {
     bool seen = false;
     if (status == VARVE_OK && line->write) status = hs_mark(&r->marks, op.key, op.value, &seen);
     if (seen && written_before(r->history, op.key, op.value))
-        return hs_bad(r->problem, r->line, "value %" PRId64 " is written to key %s twice; this form needs every value once",
-                      op.value, text);
+        return hs_bad(r->problem, r->line,
+                      "value %" PRId64 " is written to key %s twice; this form needs every value once", op.value, text);
     if (status == VARVE_OK) status = find_txn(r, line);
     return status == VARVE_OK ? add_op(r, &op) : status;
 }
@@ -218,7 +219,8 @@ static int zero_is_absent(struct reader *r) {
     }
     for (size_t i = 0; i < h->op_count; i++) {
         struct hs_op *op = &h->ops[i];
-        if (op->kind == HS_READ && op->value == 0 && (written[op->key / 8] >> op->key % 8 & 1) == 0) op->value = HS_ABSENT;
+        if (op->kind == HS_READ && op->value == 0 && (written[op->key / 8] >> op->key % 8 & 1) == 0)
+            op->value = HS_ABSENT;
     }
     free(written);
     return VARVE_OK;

@@ -36,8 +36,8 @@ static inline int kit_read(const char *text, enum hs_format format, struct hs_hi
 static inline void kit_good(const char *text, enum hs_format format, struct hs_history *h) {
     struct hs_problem problem;
     int status = kit_read(text, format, h, &problem);
-    TD_CHECK(status == VARVE_OK, "%s: line %llu: %s in\n%s", varve_status_name(status), (unsigned long long)problem.line,
-             problem.text, text);
+    TD_CHECK(status == VARVE_OK, "%s: line %llu: %s in\n%s", varve_status_name(status),
+             (unsigned long long)problem.line, problem.text, text);
 }
 
 /* What is written, malloc'ed. */
@@ -52,7 +52,8 @@ static inline char *kit_write(const struct hs_history *h, enum hs_format format,
     return bytes;
 }
 
-/* --- comparison: the same up to the numbers of keys, ranges and places in lists ------------------------------------- */
+/* --- comparison: the same up to the numbers of keys, ranges and places in lists -------------------------------------
+ */
 
 static inline bool kit_same_key(const struct hs_history *a, uint32_t x, const struct hs_history *b, uint32_t y) {
     if (x == HS_OPEN || y == HS_OPEN) return x == y;
@@ -61,7 +62,8 @@ static inline bool kit_same_key(const struct hs_history *a, uint32_t x, const st
 
 static inline bool kit_same_op(const struct hs_history *a, const struct hs_op *x, const struct hs_history *b,
                                const struct hs_op *y) {
-    if (x->kind != y->kind || x->flags != y->flags || x->statement != y->statement || x->value != y->value) return false;
+    if (x->kind != y->kind || x->flags != y->flags || x->statement != y->statement || x->value != y->value)
+        return false;
     if (x->kind == HS_SCAN) {
         const struct hs_range *p = &a->ranges[x->key], *q = &b->ranges[y->key];
         return p->flags == q->flags && kit_same_key(a, p->low, b, q->low) && kit_same_key(a, p->high, b, q->high) &&
@@ -81,8 +83,8 @@ static inline bool kit_same_txn(const struct hs_txn *x, const struct hs_txn *y) 
 }
 
 static inline void kit_assert_same(const struct hs_history *a, const struct hs_history *b) {
-    TD_CHECK(a->txn_count == b->txn_count && a->op_count == b->op_count, "%zu and %zu transactions, %zu and %zu operations",
-             a->txn_count, b->txn_count, a->op_count, b->op_count);
+    TD_CHECK(a->txn_count == b->txn_count && a->op_count == b->op_count,
+             "%zu and %zu transactions, %zu and %zu operations", a->txn_count, b->txn_count, a->op_count, b->op_count);
     TD_CHECK(a->shape == b->shape && a->stamps == b->stamps && a->timed == b->timed && a->by_session == b->by_session,
              "another head");
     for (size_t t = 0; t < a->txn_count; t++) {
@@ -94,7 +96,8 @@ static inline void kit_assert_same(const struct hs_history *a, const struct hs_h
     }
 }
 
-/* --- histories by chance: everything the form can hold, likely or not ----------------------------------------------- */
+/* --- histories by chance: everything the form can hold, likely or not -----------------------------------------------
+ */
 
 struct kit_plan {
     bool lists, stamps, timed, by_session;
@@ -108,8 +111,10 @@ static inline uint32_t kit_key(struct hs_history *h, struct td_random *random, c
     uint32_t id;
     uint64_t number = td_below(random, plan->keys);
     int size = snprintf(bytes, sizeof bytes, "%llu", (unsigned long long)number);
-    if (!plan->plain && number % 5 == 1) size = snprintf(bytes, sizeof bytes, "a \"b\"\\%llu\n", (unsigned long long)number);
-    if (!plan->plain && number % 5 == 2) size = snprintf(bytes, sizeof bytes, "\xff%c%llu", 0, (unsigned long long)number);
+    if (!plan->plain && number % 5 == 1)
+        size = snprintf(bytes, sizeof bytes, "a \"b\"\\%llu\n", (unsigned long long)number);
+    if (!plan->plain && number % 5 == 2)
+        size = snprintf(bytes, sizeof bytes, "\xff%c%llu", 0, (unsigned long long)number);
     if (!plan->plain && number % 11 == 3) size = 0;
     assert_int_equal(hs_key(h, bytes, (size_t)size, &id), VARVE_OK);
     return id;
@@ -138,12 +143,16 @@ static inline void kit_scan(struct hs_history *h, struct td_random *random, cons
     struct hs_range range = {HS_OPEN, HS_OPEN, (uint32_t)td_below(random, 8)};
     if (td_chance(random, 60)) range.low = kit_key(h, random, plan);
     if (td_chance(random, 60)) range.high = kit_key(h, random, plan);
-    struct hs_op scan = {.kind = HS_SCAN, .value = (int64_t)td_below(random, 4), .statement = (uint16_t)td_below(random, 3)};
+    struct hs_op scan = {
+        .kind = HS_SCAN, .value = (int64_t)td_below(random, 4), .statement = (uint16_t)td_below(random, 3)};
     assert_int_equal(hs_range_add(h, &range, &scan.key), VARVE_OK);
     assert_int_equal(hs_op_add(h, &scan), VARVE_OK);
     for (int64_t i = 0; i < scan.value; i++) {
-        struct hs_op row = {.kind = HS_ROW, .key = kit_key(h, random, plan), .version = kit_stamp(random),
-                            .value = kit_value(random), .statement = scan.statement};
+        struct hs_op row = {.kind = HS_ROW,
+                            .key = kit_key(h, random, plan),
+                            .version = kit_stamp(random),
+                            .value = kit_value(random),
+                            .statement = scan.statement};
         assert_int_equal(hs_op_add(h, &row), VARVE_OK);
     }
 }
@@ -159,7 +168,8 @@ static inline void kit_op(struct hs_history *h, struct td_random *random, const 
     struct hs_op op = {.kind = (uint8_t)kind, .key = kit_key(h, random, plan), .value = kit_value(random)};
     if (kind == HS_EXISTS && op.value != HS_ABSENT) op.value = 0;
     if (kind == HS_WRITE || kind == HS_APPEND) op.value = (*next)++;
-    if (kind == HS_READ && plan->plain) op.value = td_chance(random, 30) ? HS_ABSENT : 1 + (int64_t)td_below(random, 50);
+    if (kind == HS_READ && plan->plain)
+        op.value = td_chance(random, 30) ? HS_ABSENT : 1 + (int64_t)td_below(random, 50);
     if (!plan->plain) {
         op.flags = (uint8_t)(td_below(random, 64) & ~(unsigned)HS_OWN);
         op.statement = (uint16_t)td_below(random, 70000);
@@ -189,7 +199,8 @@ static inline void kit_history(struct hs_history *h, struct td_random *random, c
             txn.snapshot = kit_stamp(random), txn.cts = kit_stamp(random);
             txn.level = (uint8_t)td_below(random, 6), txn.reason = (uint8_t)td_below(random, 14);
             txn.flags = (uint8_t)td_below(random, 8), txn.session = (uint32_t)td_next(random);
-            if (plan->timed && !plan->ordered) txn.begin = td_below(random, 100), txn.end = txn.begin + td_below(random, 100);
+            if (plan->timed && !plan->ordered)
+                txn.begin = td_below(random, 100), txn.end = txn.begin + td_below(random, 100);
         }
         txn.outcome = (uint8_t)td_below(random, plan->plain ? 2 : 3);
         assert_int_equal(hs_txn_add(h, &txn), VARVE_OK);

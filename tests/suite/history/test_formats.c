@@ -6,7 +6,8 @@
  */
 #include "history_kit.h"
 
-static void expect_op(const struct hs_history *h, size_t t, uint32_t i, enum hs_kind kind, const char *key, int64_t value) {
+static void expect_op(const struct hs_history *h, size_t t, uint32_t i, enum hs_kind kind, const char *key,
+                      int64_t value) {
     TD_CHECK(t < h->txn_count && i < h->txns[t].op_count, "no operation %u of transaction %zu", i, t);
     const struct hs_op *op = &h->ops[h->txns[t].first_op + i];
     char text[64];
@@ -25,8 +26,8 @@ static void expect_list(const struct hs_history *h, size_t t, uint32_t i, const 
 static void expect_txn(const struct hs_history *h, size_t t, enum hs_outcome outcome, uint32_t session, uint64_t begin,
                        uint64_t end) {
     const struct hs_txn *txn = &h->txns[t];
-    TD_CHECK(txn->outcome == outcome && txn->session == session, "transaction %zu: outcome %u, session %u", t, txn->outcome,
-             txn->session);
+    TD_CHECK(txn->outcome == outcome && txn->session == session, "transaction %zu: outcome %u, session %u", t,
+             txn->outcome, txn->session);
     TD_CHECK(txn->begin == begin && txn->end == end, "transaction %zu: from %llu to %llu", t,
              (unsigned long long)txn->begin, (unsigned long long)txn->end);
 }
@@ -127,7 +128,8 @@ static void jepsen__nil_reads_take_the_shape_seen_later(void **state) {
 static void plume__lines(void **state) {
     (void)state;
     struct hs_history h;
-    kit_good("w(1,0,0,0)\nw(2,5,0,0)\nr(1,0,1,1)\nr(3,0,1,1)\nr(2, 5, 2, 7)\r\nw(9,9,3,-1)\nr(9,9,1,1)\n\n", HS_FORMAT_AUTO, &h);
+    kit_good("w(1,0,0,0)\nw(2,5,0,0)\nr(1,0,1,1)\nr(3,0,1,1)\nr(2, 5, 2, 7)\r\nw(9,9,3,-1)\nr(9,9,1,1)\n\n",
+             HS_FORMAT_AUTO, &h);
     assert_int_equal(h.txn_count, 4);
     assert_true(h.by_session && !h.timed);
     expect_op(&h, 0, 0, HS_WRITE, "1", 0);
@@ -171,9 +173,11 @@ static void jsonl__by_hand(void **state) {
     (void)state;
     struct hs_history h;
     kit_good("{\"varve-history\":1,\"shape\":\"registers\",\"stamps\":true,\"timed\":true,\"sessions\":true}\n"
-             "{\"session\":2,\"level\":\"snapshot\",\"outcome\":\"aborted\",\"reason\":1,\"begin\":3,\"end\":9,\"snapshot\":5,"
+             "{\"session\":2,\"level\":\"snapshot\",\"outcome\":\"aborted\",\"reason\":1,\"begin\":3,\"end\":9,"
+             "\"snapshot\":5,"
              "\"flags\":[\"read-only\",\"torn\"],\"ops\":[[\"read\",\"x\",null],"
-             "[\"scan\",{\"low\":\"a\",\"high\":{\"hex\":\"00ff\"},\"flags\":[\"reverse\"]},[[\"b\",4,{\"version\":2}],[\"c\",5]],"
+             "[\"scan\",{\"low\":\"a\",\"high\":{\"hex\":\"00ff\"},\"flags\":[\"reverse\"]},[[\"b\",4,{\"version\":2}],"
+             "[\"c\",5]],"
              "{\"statement\":1}],[\"write\",\"x\",7,{\"flags\":[\"needs-absent\",\"failed\"]}],[\"delete\",\"y\"],"
              "[\"exists\",\"x\",true]]}\n",
              HS_FORMAT_AUTO, &h);
@@ -208,8 +212,8 @@ static void there_and_back(const struct hs_history *h, enum hs_format format, st
     for (int named = 0; named < 2; named++) {
         struct hs_problem problem;
         int status = kit_read_bytes(bytes, size, named ? format : HS_FORMAT_AUTO, back, &problem);
-        TD_CHECK(status == VARVE_OK, "%s, %s: line %llu: %s\n%.2000s", hs_format_name(format), named ? "named" : "guessed",
-                 (unsigned long long)problem.line, problem.text, bytes);
+        TD_CHECK(status == VARVE_OK, "%s, %s: line %llu: %s\n%.2000s", hs_format_name(format),
+                 named ? "named" : "guessed", (unsigned long long)problem.line, problem.text, bytes);
         if (!named) hs_release(back);
     }
     free(bytes);
@@ -268,7 +272,8 @@ static void round_trips__jepsen(void **state) {
         struct hs_history h, edn, json;
         kit_history(&h, &random, &plan);
         (void)hs_txn_add(&h, &(struct hs_txn){.snapshot = HS_NO_STAMP, .begin = 900, .end = 901}); /* shows the shape */
-        (void)hs_op_add(&h, &(struct hs_op){.kind = plan.lists ? HS_APPEND : HS_WRITE, .value = 999,
+        (void)hs_op_add(&h, &(struct hs_op){.kind = plan.lists ? HS_APPEND : HS_WRITE,
+                                            .value = 999,
                                             .key = kit_key(&h, &random, &plan)});
         assert_int_equal(hs_finish(&h, NULL), VARVE_OK);
         there_and_back(&h, plan.lists ? HS_FORMAT_EDN_LIST : HS_FORMAT_EDN_REGISTER, &edn);
@@ -284,7 +289,8 @@ static void round_trips__plume_and_dbcop(void **state) {
     (void)state;
     struct td_random random = {td_seed()};
     for (unsigned i = 0; i < td_case_count(200); i++) {
-        struct kit_plan plan = {.plain = true, .keys = 5, .txns = 1 + (unsigned)td_below(&random, 30), .by_session = true};
+        struct kit_plan plan = {
+            .plain = true, .keys = 5, .txns = 1 + (unsigned)td_below(&random, 30), .by_session = true};
         td_context("case %u", i);
         struct hs_history h, one, two;
         kit_history(&h, &random, &plan);
@@ -316,7 +322,8 @@ static void writing__refuses_what_a_form_cannot_hold(void **state) {
         {"{\"varve-history\":1}\n{\"ops\":[[\"write\",\"x\",1],[\"write\",\"x\",1]]}", "twice", HS_FORMAT_PLUME},
         {"{\"varve-history\":1}\n{\"ops\":[[\"write\",{\"hex\":\"ff\"},1]]}", "UTF-8", HS_FORMAT_JSON_REGISTER},
         {"{\"varve-history\":1,\"timed\":true,\"sessions\":true}\n{\"begin\":1,\"end\":5,\"ops\":[]}"
-         "{\"begin\":2,\"end\":3,\"ops\":[]}", "overlap", HS_FORMAT_EDN_REGISTER},
+         "{\"begin\":2,\"end\":3,\"ops\":[]}",
+         "overlap", HS_FORMAT_EDN_REGISTER},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct hs_history h;

@@ -14,8 +14,8 @@ static void keys__are_interned_once_and_ranked_by_bytes(void **state) {
     (void)state;
     struct hs_history h;
     hs_init(&h);
-    uint32_t b = key(&h, "b"), a = key(&h, "a"), ab = key(&h, "ab"), empty = key(&h, ""), long_b = key(&h, "abcdefghij"),
-             long_a = key(&h, "abcdefghia"), zero;
+    uint32_t b = key(&h, "b"), a = key(&h, "a"), ab = key(&h, "ab"), empty = key(&h, ""),
+             long_b = key(&h, "abcdefghij"), long_a = key(&h, "abcdefghia"), zero;
     assert_int_equal(hs_key(&h, "a\0", 2, &zero), VARVE_OK);
     assert_int_equal(key(&h, "b"), b);
     assert_int_equal(key(&h, ""), empty);
@@ -39,7 +39,8 @@ static void keys__many(void **state) {
     static char known[KEYS][12];
     uint32_t ids[KEYS];
     for (unsigned i = 0; i < KEYS; i++) {
-        snprintf(known[i], sizeof known[i], "%0*llu", 1 + (int)td_below(&random, 10), (unsigned long long)td_below(&random, 5000));
+        snprintf(known[i], sizeof known[i], "%0*llu", 1 + (int)td_below(&random, 10),
+                 (unsigned long long)td_below(&random, 5000));
         ids[i] = key(&h, known[i]);
     }
     assert_int_equal(hs_finish(&h, NULL), VARVE_OK);
@@ -155,7 +156,8 @@ static void memory__of_a_large_history(void **state) {
     uint64_t held = hs_memory(&h) / txns;
     printf("%zu transactions of 8 operations: %llu bytes each at the end, at most %zu on the way\n", txns,
            (unsigned long long)held, most);
-    TD_CHECK(txns < 65536 || (held <= 300 && most <= 400), "%llu and %zu bytes a transaction", (unsigned long long)held, most);
+    TD_CHECK(txns < 65536 || (held <= 300 && most <= 400), "%llu and %zu bytes a transaction", (unsigned long long)held,
+             most);
     hs_release(&h);
 }
 

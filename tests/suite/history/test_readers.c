@@ -23,8 +23,8 @@ static const struct {
     {"{:type :ok :f :transfer :process 1 :value {:from 1}}", HS_FORMAT_AUTO, 1, "unknown operation 'transfer'"},
     {"{:type :invoke :process 1 :value [[:r 1 nil]]}\n{:type :ok :process 2 :value [[:r 1 nil]]}", HS_FORMAT_AUTO, 2,
      "an ok of process 2 without its invoke"},
-    {"{:type :invoke :process 1 :value [[:r 1 nil]]}\n{:type :invoke :process 1 :value [[:r 1 nil]]}", HS_FORMAT_AUTO, 2,
-     "process 1 invokes again; its transaction of line 1"},
+    {"{:type :invoke :process 1 :value [[:r 1 nil]]}\n{:type :invoke :process 1 :value [[:r 1 nil]]}", HS_FORMAT_AUTO,
+     2, "process 1 invokes again; its transaction of line 1"},
     {"{:type :ok :process 1 :value [[:r 1 nil]]}\n{:type :invoke :process 1 :value [[:r 1 nil]]}", HS_FORMAT_AUTO, 2,
      "ended without one"},
     {"{:type :ok :process 1}", HS_FORMAT_AUTO, 1, "an ok without its value"},
@@ -92,9 +92,11 @@ static const struct {
     {"{\"varve-history\":1}\n{\"ops\":[[\"read\",{\"hex\":\"0g\"},1]]}", HS_FORMAT_AUTO, 2, "not hexadecimal"},
     {"{\"varve-history\":1}\n{\"session\":-1,\"ops\":[]}", HS_FORMAT_AUTO, 2, "out of range"},
     {"{\"varve-history\":1}\n{\"ops\":[[\"read\",\"x\",1,{\"statement\":65536}]]}", HS_FORMAT_AUTO, 2, "out of range"},
-    {"{\"varve-history\":1,\"timed\":true}\n\n{\"begin\":5,\"end\":4,\"ops\":[]}", HS_FORMAT_AUTO, 3, "before it begins"},
+    {"{\"varve-history\":1,\"timed\":true}\n\n{\"begin\":5,\"end\":4,\"ops\":[]}", HS_FORMAT_AUTO, 3,
+     "before it begins"},
     {"{\"varve-history\":1}\n{\"ops\":[[\"append\",\"x\",1]]}", HS_FORMAT_AUTO, 0, "a list in a history of registers"},
-    {"{\"varve-history\":1}\n{\"ops\":[[\"read\",\"x\",1,{\"flags\":[\"own\"],\"version\":9}]]}", HS_FORMAT_AUTO, 0, "own write"},
+    {"{\"varve-history\":1}\n{\"ops\":[[\"read\",\"x\",1,{\"flags\":[\"own\"],\"version\":9}]]}", HS_FORMAT_AUTO, 0,
+     "own write"},
 };
 
 static void readers__tell_line_and_reason(void **state) {
@@ -138,7 +140,8 @@ static void readers__stop_at_absurd_sizes(void **state) {
     free(text);
 }
 
-/* --- binary: every cut and every flipped byte is found -------------------------------------------------------------- */
+/* --- binary: every cut and every flipped byte is found --------------------------------------------------------------
+ */
 
 static void binary__every_cut_and_flip_is_found(void **state) {
     (void)state;
@@ -197,9 +200,37 @@ static void binary__nonsense_with_a_right_sum(void **state) {
 
 /* --- fuzz --------------------------------------------------------------------------------------------------------- */
 
-static const char *const pieces[] = {"[", "]", "{", "}", "(", ")", "\"", ":", ",", "\\", "#_", "#{", ";", "nil", "null", "true",
-                                     "-1", "0", "99999999999999999999", "1e9", "\n", ":r", "\"r\"", "[:r 1 nil]", "invoke",
-                                     "\"ops\"", "scan", "r(1,2,3,4)\n", "\xff", "\"\\u0000\"", "-9223372036854775808"};
+static const char *const pieces[] = {"[",
+                                     "]",
+                                     "{",
+                                     "}",
+                                     "(",
+                                     ")",
+                                     "\"",
+                                     ":",
+                                     ",",
+                                     "\\",
+                                     "#_",
+                                     "#{",
+                                     ";",
+                                     "nil",
+                                     "null",
+                                     "true",
+                                     "-1",
+                                     "0",
+                                     "99999999999999999999",
+                                     "1e9",
+                                     "\n",
+                                     ":r",
+                                     "\"r\"",
+                                     "[:r 1 nil]",
+                                     "invoke",
+                                     "\"ops\"",
+                                     "scan",
+                                     "r(1,2,3,4)\n",
+                                     "\xff",
+                                     "\"\\u0000\"",
+                                     "-9223372036854775808"};
 enum { PIECES = sizeof pieces / sizeof *pieces };
 
 /* Cuts, doubles, moves, flips or inserts something; returns the new size. */
@@ -207,9 +238,7 @@ static size_t mutate(char *text, size_t size, size_t room, struct td_random *ran
     size_t at = td_below(random, size + 1), span = td_below(random, 40);
     if (span > size - at) span = size - at;
     switch (td_below(random, 6)) {
-    case 0: /* leave out */
-        memmove(text + at, text + at + span, size - at - span);
-        return size - span;
+    case 0: /* leave out */ memmove(text + at, text + at + span, size - at - span); return size - span;
     case 1: /* double */
         if (size + span > room) return size;
         memmove(text + at + span, text + at, size - at);
@@ -252,7 +281,8 @@ static void try_mutants(const char *bytes, size_t size, enum hs_format format, s
     for (unsigned i = 0; i < count; i++) {
         memcpy(text, bytes, size);
         size_t now = size;
-        for (unsigned steps = 1 + (unsigned)td_below(random, 4); steps > 0; steps--) now = mutate(text, now, room, random);
+        for (unsigned steps = 1 + (unsigned)td_below(random, 4); steps > 0; steps--)
+            now = mutate(text, now, room, random);
         struct hs_history h;
         struct hs_problem problem;
         int status = kit_read_bytes(text, now, td_chance(random, 70) ? format : HS_FORMAT_AUTO, &h, &problem);
@@ -273,7 +303,8 @@ static void fuzz__every_format(void **state) {
         unsigned accepted = 0;
         bool ours = format == HS_FORMAT_JSONL || format == HS_FORMAT_BINARY;
         for (unsigned i = 0; i < count / 20 + 1; i++) {
-            struct kit_plan plan = {.plain = !ours, .ordered = true, .txns = 6, .keys = 8, .by_session = true, .timed = true};
+            struct kit_plan plan = {
+                .plain = !ours, .ordered = true, .txns = 6, .keys = 8, .by_session = true, .timed = true};
             plan.lists = format == HS_FORMAT_EDN_LIST || format == HS_FORMAT_JSON_LIST || (ours && i % 2 == 0);
             td_context("%s, history %u", hs_format_name(format), i);
             struct hs_history h;

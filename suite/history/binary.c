@@ -137,7 +137,7 @@ int hs_write_binary(FILE *out, const struct hs_history *h, struct hs_problem *pr
     put(&w, h->txn_count);
     put(&w, h->op_count);
     end_block(&w, 'E');
-    free(w.block.bytes);
+    hs_column_free(w.block.bytes, w.block.capacity, 1);
     if (w.status == VARVE_TOOBIG) return hs_bad(problem, 0, "one transaction of more than 4 GiB");
     return w.status;
 }
@@ -326,7 +326,7 @@ static int get_blocks(struct reader *r) {
 int hs_read_binary(struct hs_input *in, struct hs_history *history, struct hs_problem *problem) {
     struct reader r = {.in = in, .history = history, .problem = problem};
     int status = get_blocks(&r);
-    free(r.block.bytes);
-    free(r.elements);
+    hs_column_free(r.block.bytes, r.block.capacity, 1);
+    hs_column_free(r.elements, r.element_capacity, sizeof *r.elements);
     return status;
 }

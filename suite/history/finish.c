@@ -7,8 +7,6 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include <stdlib.h>
-
 #include "history/history_int.h"
 
 struct place {
@@ -82,23 +80,15 @@ static int check_txn(struct place *at, const struct hs_txn *txn) {
     return VARVE_OK;
 }
 
-static void trim(void **column, size_t *capacity, size_t count, size_t element_bytes) {
-    if (count == 0 || count == *capacity) return;
-    void *smaller = realloc(*column, count * element_bytes);
-    if (smaller == NULL) return;
-    *column = smaller;
-    *capacity = count;
-}
-
 int hs_finish(struct hs_history *h, struct hs_problem *problem) {
     struct place at = {.history = h, .problem = problem};
     for (at.txn = 0; at.txn < h->txn_count; at.txn++) {
         int status = check_txn(&at, &h->txns[at.txn]);
         if (status != VARVE_OK) return status;
     }
-    trim((void **)&h->txns, &h->txn_capacity, h->txn_count, sizeof *h->txns);
-    trim((void **)&h->ops, &h->op_capacity, h->op_count, sizeof *h->ops);
-    trim((void **)&h->lists, &h->list_capacity, h->list_count, sizeof *h->lists);
+    hs_column_trim((void **)&h->txns, &h->txn_capacity, h->txn_count, sizeof *h->txns);
+    hs_column_trim((void **)&h->ops, &h->op_capacity, h->op_count, sizeof *h->ops);
+    hs_column_trim((void **)&h->lists, &h->list_capacity, h->list_count, sizeof *h->lists);
     return hs_rank_keys(h);
 }
 

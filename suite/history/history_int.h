@@ -11,6 +11,8 @@
 /* Room for one more element: capacities double while small and grow by a quarter later, so that little is held in
  * vain. OK or NOMEM; on failure the column stays as it was. */
 int hs_grow(void **column, size_t *capacity, size_t needed, size_t element_bytes);
+void hs_column_trim(void **column, size_t *capacity, size_t count, size_t element_bytes); /* gives back spare room */
+void hs_column_free(void *column, size_t capacity, size_t element_bytes); /* every grown column ends here */
 
 void hs_index_free(struct hs_index *index);
 uint64_t hs_index_memory(const struct hs_index *index);

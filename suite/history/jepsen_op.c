@@ -12,8 +12,8 @@
 #include "history/jepsen_int.h"
 
 void hj_op_release(struct hj_op *op) {
-    free(op->micros);
-    free(op->elements);
+    hs_column_free(op->micros, op->micro_capacity, sizeof *op->micros);
+    hs_column_free(op->elements, op->element_capacity, sizeof *op->elements);
 }
 
 /* --- the value ---------------------------------------------------------------------------------------------------- */

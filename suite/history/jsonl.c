@@ -305,6 +305,6 @@ int hs_read_jsonl(struct hs_input *in, struct hs_history *history, struct hs_pro
     while (status == VARVE_OK && hs_lex(&r.x) != HT_END) status = read_txn(&r);
     status = r.x.status;
     hs_lexer_release(&r.x);
-    free(r.elements);
+    hs_column_free(r.elements, r.element_capacity, sizeof *r.elements);
     return status;
 }

@@ -17,7 +17,7 @@ void hs_lexer_init(struct hs_lexer *x, struct hs_input *in, bool edn, struct hs_
     *x = (struct hs_lexer){.in = in, .problem = problem, .edn = edn};
 }
 
-void hs_lexer_release(struct hs_lexer *x) { free(x->text); }
+void hs_lexer_release(struct hs_lexer *x) { hs_column_free(x->text, x->capacity, 1); }
 
 int hs_lex_bad(struct hs_lexer *x, const char *format, ...) {
     x->token = HT_BAD;

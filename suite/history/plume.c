@@ -190,10 +190,11 @@ static int add_line(struct reader *r, const struct operation *line) {
 /* Operations by transaction, in the order of the file within each. */
 static int gather(struct reader *r) {
     struct hs_history *h = r->history;
-    struct hs_op *ops = malloc((h->op_count + 1) * sizeof *ops);
+    struct hs_op *ops = NULL;
+    size_t op_capacity = 0;
     uint64_t *next = calloc(h->txn_count + 1, sizeof *next);
-    if (ops == NULL || next == NULL) {
-        free(ops), free(next);
+    if (next == NULL || hs_grow((void **)&ops, &op_capacity, h->op_count, sizeof *ops) != VARVE_OK) {
+        free(next);
         return VARVE_NOMEM;
     }
     for (size_t i = 0; i < h->op_count; i++) next[r->owner[i] + 1]++;
@@ -203,9 +204,10 @@ static int gather(struct reader *r) {
         h->txns[t].first_op = next[t];
     }
     for (size_t i = 0; i < h->op_count; i++) ops[next[r->owner[i]]++] = h->ops[i];
-    free(h->ops), free(next);
+    hs_column_free(h->ops, h->op_capacity, sizeof *h->ops);
+    free(next);
     h->ops = ops;
-    h->op_capacity = h->op_count + 1;
+    h->op_capacity = op_capacity;
     return VARVE_OK;
 }
 
@@ -255,6 +257,6 @@ int hs_read_plume(struct hs_input *in, struct hs_history *history, struct hs_pro
     int status = read_lines(&r);
     free(r.marks.slots);
     free(r.map);
-    free(r.owner);
+    hs_column_free(r.owner, r.owner_capacity, sizeof *r.owner);
     return status;
 }

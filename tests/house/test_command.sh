@@ -69,5 +69,37 @@ expect 0 'recovered_rows' "$varve" stat "$db"
 expect 0 4 "$varve" get "$db" t d
 expect 2 "nearest is 'cc'" "$varve" get "$db" t d --options 'c=occ'
 expect 3 'standard output' bash -c "'$varve' scan '$db' t >/dev/full"
+
+# check: a verdict is an exit status; what is no history is told with its line
+expect 0 '--convert NAME' "$varve" check --help
+expect 0 'ok: the history is one' "$varve" check --make 100
+expect 0 '"verdict":"ok"' "$varve" check --make 100 --json
+lines '{"varve-history":1,"stamps":true,"timed":true}\n{"begin":1,"end":2,"cts":1,"ops":[["write","x",1]]}
+{"begin":3,"end":4,"snapshot":1,"ops":[["read","x",7,{"version":9}]]}\n'
+expect 1 'violation: garbage' "$varve" check "$scratch/in"
+expect 1 'violation: garbage' bash -c "'$varve' check - --quiet --svg '$scratch/a.svg' --dot '$scratch/a.dot' <'$scratch/in'"
+expect 0 '<svg' cat "$scratch/a.svg"
+expect 0 digraph cat "$scratch/a.dot"
+expect 2 'line 1: the file is empty' "$varve" check /dev/null
+lines '{:type :ok :value [[:r 1 nil]]}\n{:type :maybe}\n'
+expect 2 "line 2: unknown type 'maybe'" "$varve" check "$scratch/in"
+expect 2 "line 1: not a history" "$varve" check "$varve"
+expect 3 'No such file' "$varve" check "$scratch/none"
+expect 2 'one file' "$varve" check
+expect 2 "nearest is '--level'" "$varve" check x --levle si
+expect 2 "nearest is 'plume'" "$varve" check x --format plum
+expect 2 "'cs' is not acceptable" "$varve" check x --level cs
+expect 2 'a value is missing' "$varve" check x --svg
+expect 2 'has no scans' "$varve" check - --convert dbcop < <(
+    echo '{"varve-history":1}'
+    echo '{"ops":[["scan",{},[]]]}'
+)
+for form in jsonl binary; do
+    expect 0 - "$varve" check --make 50 --convert $form --out "$scratch/h.$form"
+    expect 0 'ok: ' "$varve" check "$scratch/h.$form"
+done
+expect 0 - "$varve" check "$scratch/h.binary" --convert jsonl --out "$scratch/h"
+expect 0 - cmp "$scratch/h" "$scratch/h.jsonl"
+expect 3 'standard output' bash -c "'$varve' check --make 5000 --convert jsonl >/dev/full"
 [ $bad = 0 ] && echo "the command answers as it should"
 exit $bad

@@ -103,9 +103,9 @@ static bool set_value(struct check_ask *ask, const char *name, const char *value
 }
 
 static int unknown_option(const char *name) {
-    static const char *const known[] = {"--format", "--level", "--no-strict",  "--sessions", "--json",
-                                        "--svg",    "--dot",   "--steps",      "--shrink",   "--convert",
-                                        "--out",    "--quiet", "--all-levels", "--make",     "--help"};
+    static const char *const known[] = {"--format",     "--level", "--no-strict", "--sessions", "--json", "--svg",
+                                        "--dot",        "--steps", "--shrink",    "--convert",  "--out",  "--quiet",
+                                        "--all-levels", "--make",  "--run",       "--help"};
     return cmd_unknown_option(name, known, sizeof known / sizeof *known);
 }
 

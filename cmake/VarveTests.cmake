@@ -47,7 +47,7 @@ endif()
 
 # With planted bugs: the object that chooses one.
 set(varve_choose "${varve_tests_dir}/mutants/choose.c")
-list(APPEND varve_test_sources "${varve_choose}")
+list(APPEND varve_test_sources "${varve_choose}" "${varve_tests_dir}/mutants/scene.c")
 
 # varve_test_properties(NAME LABEL): what every test has in common
 function(varve_test_properties name label)
@@ -129,10 +129,14 @@ foreach(kind IN LISTS kinds)
         string(REGEX REPLACE ".*/(test_)?([^/]*)\\.c$" "${kind}.\\2" name "${source}")
         # A woven run opens a database of its own, which is cheaper over the C library's malloc.
         set(library ${VARVE_PROGRAM_LIBRARY})
-        if(kind STREQUAL "explore")
+        if(kind MATCHES "^(explore|mutants)$")
             set(library varve_static)
         endif()
         varve_test_program(${kind} "${name}" "${source}" ${library})
+        if(kind STREQUAL "mutants")
+            string(MAKE_C_IDENTIFIER "${name}" target)
+            target_sources(${target} PRIVATE "${varve_tests_dir}/mutants/scene.c")
+        endif()
         # Once more with limits so small that everything rare happens all the time (tests/support/testdb.c).
         if(name MATCHES "^(stress\\.|api\\.(interleave|sequential|witness)$)")
             string(MAKE_C_IDENTIFIER "${name}" target)

@@ -95,7 +95,7 @@ void vk_domain_close(struct vk_domain *domain);
 static inline uint64_t vk_snapshot_register(struct vk_domain *domain, struct vk_slot *slot) {
     for (;;) {
         uint64_t s = vb_load_acquire(&domain->clock);
-        if (VB_PLANTED(53) && s > 1) s--;
+        if (VB_PLANTED(53) && s > 1 && s > vb_load_relaxed(&domain->gc_floor)) s--;
         VK_YIELD(domain, snapshot_loaded);
         vb_store_relaxed(&slot->snap, s);
         vos_light_barrier(); /* pairs with the janitor's membarrier */

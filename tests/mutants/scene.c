@@ -503,6 +503,10 @@ static const char *judge(const struct scene *scene, bool ended) {
         at += size;
     }
     read_final(&final);
+    for (unsigned i = 0; i < st.count; i++)
+        for (unsigned o = 0; o < st.sessions[i].count; o++)
+            if (strstr(st.sessions[i].ops[o].answer, varve_strerror(VARVE_TIMEOUT)) != NULL)
+                return fault("a wait ended by its timeout only");
     for (unsigned i = 0; scene->all_commit && i < st.count; i++)
         if (!st.sessions[i].committed) return fault("all must commit");
     if (never_seen(scene)) return fault("this must never be answered");

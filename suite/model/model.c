@@ -48,14 +48,15 @@ struct write {
     enum reliance reliance;
 };
 
-/* An interval of keys read as of a commit number; a point when low == high. A NULL bound is open. */
+/* An interval of keys read as of a commit number; a point when low == high. A NULL bound is none. */
 struct read {
     unsigned table;
     uint64_t as_of;
-    bool item;      /* a key that was asked for or returned, as opposed to the gap around it */
-    bool existence; /* only whether it was there counts */
+    bool item;       /* a key that was asked for or returned, as opposed to the gap around it */
+    bool existence;  /* only whether it was there counts */
+    bool below_high; /* high itself was not looked at */
     varve_slice low;
-    varve_slice high; /* inclusive */
+    varve_slice high;
 };
 
 struct model_txn {
@@ -77,43 +78,34 @@ struct model_txn {
 };
 
 static void *grown(void *items, size_t count, size_t *capacity, size_t item_bytes) {
-    if (count < *capacity)
-        return items;
+    if (count < *capacity) return items;
     *capacity = *capacity == 0 ? 8 : *capacity * 2;
     void *bigger = realloc(items, *capacity * item_bytes);
-    if (bigger == NULL)
-        abort();
+    if (bigger == NULL) abort();
     return bigger;
 }
 
 static varve_slice copied(struct model *model, varve_slice bytes) {
     struct chunk *chunk = malloc(sizeof *chunk + bytes.size + 1);
-    if (chunk == NULL)
-        abort();
+    if (chunk == NULL) abort();
     chunk->next = model->chunks;
     model->chunks = chunk;
-    if (bytes.size > 0)
-        memcpy(chunk->bytes, bytes.data, bytes.size);
+    if (bytes.size > 0) memcpy(chunk->bytes, bytes.data, bytes.size);
     return VARVE_SLICE(chunk->bytes, bytes.size);
 }
 
 int model_compare(varve_slice a, varve_slice b) {
     size_t shared = a.size < b.size ? a.size : b.size;
     int order = shared == 0 ? 0 : memcmp(a.data, b.data, shared);
-    if (order != 0)
-        return order;
+    if (order != 0) return order;
     return a.size < b.size ? -1 : a.size > b.size;
 }
 
 bool model_in_range(const varve_range *range, varve_slice key) {
-    if (range == NULL)
-        return true;
-    if (range->low.data != NULL && model_compare(key, range->low) < 0)
-        return false;
-    if (range->high.data != NULL && model_compare(key, range->high) >= 0)
-        return false;
-    if (range->prefix.data == NULL)
-        return true;
+    if (range == NULL) return true;
+    if (range->low.data != NULL && model_compare(key, range->low) < 0) return false;
+    if (range->high.data != NULL && model_compare(key, range->high) >= 0) return false;
+    if (range->prefix.data == NULL) return true;
     return key.size >= range->prefix.size &&
            (range->prefix.size == 0 || memcmp(key.data, range->prefix.data, range->prefix.size) == 0);
 }
@@ -122,8 +114,7 @@ bool model_in_range(const varve_range *range, varve_slice key) {
 
 struct model *model_create(void) {
     struct model *model = calloc(1, sizeof *model);
-    if (model == NULL)
-        abort();
+    if (model == NULL) abort();
     return model;
 }
 
@@ -138,8 +129,7 @@ void model_table_clear(struct model *model, unsigned table) {
 }
 
 void model_free(struct model *model) {
-    for (unsigned i = 0; i < MODEL_TABLES; i++)
-        model_table_clear(model, i);
+    for (unsigned i = 0; i < MODEL_TABLES; i++) model_table_clear(model, i);
     while (model->chunks != NULL) {
         struct chunk *chunk = model->chunks;
         model->chunks = chunk->next;
@@ -148,9 +138,7 @@ void model_free(struct model *model) {
     free(model);
 }
 
-uint64_t model_commit_number(const struct model *model) {
-    return model->commit;
-}
+uint64_t model_commit_number(const struct model *model) { return model->commit; }
 
 /* Index of the first entry whose key is not below `key`. */
 static size_t lower_bound(const struct table *t, varve_slice key) {
@@ -172,12 +160,10 @@ static struct entry *find_entry(const struct table *t, varve_slice key) {
 
 static struct entry *make_entry(struct model *model, struct table *t, varve_slice key) {
     struct entry *entry = find_entry(t, key);
-    if (entry != NULL)
-        return entry;
+    if (entry != NULL) return entry;
     size_t at = lower_bound(t, key);
     entry = calloc(1, sizeof *entry);
-    if (entry == NULL)
-        abort();
+    if (entry == NULL) abort();
     entry->key = copied(model, key);
     t->entries = grown(t->entries, t->count, &t->capacity, sizeof *t->entries);
     memmove(t->entries + at + 1, t->entries + at, (t->count - at) * sizeof *t->entries);
@@ -189,8 +175,7 @@ static struct entry *make_entry(struct model *model, struct table *t, varve_slic
 /* The newest version with a commit number of at most as_of, NULL when there is none or it is a deletion. */
 static const struct version *version_at(const struct entry *entry, uint64_t as_of) {
     for (size_t i = entry->count; i-- > 0;)
-        if (entry->versions[i].commit <= as_of)
-            return entry->versions[i].deleted ? NULL : &entry->versions[i];
+        if (entry->versions[i].commit <= as_of) return entry->versions[i].deleted ? NULL : &entry->versions[i];
     return NULL;
 }
 
@@ -207,8 +192,7 @@ static uint64_t statement_stamp(const struct model_txn *txn) {
 
 static const struct write *own_write(const struct model_txn *txn, unsigned table, varve_slice key) {
     for (size_t i = txn->write_count; i-- > 0;)
-        if (txn->writes[i].table == table && model_compare(txn->writes[i].key, key) == 0)
-            return &txn->writes[i];
+        if (txn->writes[i].table == table && model_compare(txn->writes[i].key, key) == 0) return &txn->writes[i];
     return NULL;
 }
 
@@ -229,35 +213,30 @@ static bool look_up(const struct model_txn *txn, unsigned table, varve_slice key
     }
     const struct entry *entry = find_entry(&txn->model->tables[table], key);
     const struct version *version = entry == NULL ? NULL : version_at(entry, statement_stamp(txn));
-    if (version != NULL)
-        *value = version->value;
+    if (version != NULL) *value = version->value;
     return version != NULL;
 }
 
 static void note_read(struct model_txn *txn, unsigned table, bool item, varve_slice low, varve_slice high) {
-    if (txn->level < VARVE_REPEATABLE_READ || txn->level == VARVE_SNAPSHOT || txn->read_only)
-        return;
-    if (item && own_write(txn, table, low) != NULL)
-        return;
+    if (txn->level < VARVE_REPEATABLE_READ || txn->level == VARVE_SNAPSHOT || txn->read_only) return;
+    if (item && own_write(txn, table, low) != NULL) return;
     txn->reads = grown(txn->reads, txn->read_count, &txn->read_capacity, sizeof *txn->reads);
     varve_slice low_copy = low.data == NULL ? low : copied(txn->model, low);
     varve_slice high_copy = high.data == NULL ? high : item ? low_copy : copied(txn->model, high);
-    txn->reads[txn->read_count++] = (struct read){table, statement_stamp(txn), item, false, low_copy, high_copy};
+    txn->reads[txn->read_count++] = (struct read){table, statement_stamp(txn), item, false, false, low_copy, high_copy};
 }
 
 static void add_write(struct model_txn *txn, struct write write) {
     write.key = copied(txn->model, write.key);
     write.value = copied(txn->model, write.value);
-    if (own_write(txn, write.table, write.key) != NULL)
-        write.reliance = RELIES_ON_NOTHING;
+    if (own_write(txn, write.table, write.key) != NULL) write.reliance = RELIES_ON_NOTHING;
     txn->writes = grown(txn->writes, txn->write_count, &txn->write_capacity, sizeof *txn->writes);
     txn->writes[txn->write_count++] = write;
 }
 
 struct model_txn *model_begin(struct model *model, varve_isolation level, bool read_only) {
     struct model_txn *txn = calloc(1, sizeof *txn);
-    if (txn == NULL)
-        abort();
+    if (txn == NULL) abort();
     txn->model = model;
     txn->level = level == VARVE_ISOLATION_DEFAULT ? VARVE_SERIALIZABLE : level;
     txn->read_only = read_only;
@@ -265,9 +244,7 @@ struct model_txn *model_begin(struct model *model, varve_isolation level, bool r
     return txn;
 }
 
-void model_set_fresh_reads(struct model_txn *txn) {
-    txn->fresh_reads = true;
-}
+void model_set_fresh_reads(struct model_txn *txn) { txn->fresh_reads = true; }
 
 void model_pin(struct model_txn *txn) {
     if (!txn->read_only && (txn->level <= VARVE_READ_COMMITTED || txn->fresh_reads) && txn->pins == 0)
@@ -275,9 +252,7 @@ void model_pin(struct model_txn *txn) {
     txn->pins++;
 }
 
-void model_unpin(struct model_txn *txn) {
-    txn->pins--;
-}
+void model_unpin(struct model_txn *txn) { txn->pins--; }
 
 void model_abort(struct model_txn *txn) {
     free(txn->writes);
@@ -290,23 +265,19 @@ void model_abort(struct model_txn *txn) {
 
 static bool existence_holds(const struct table *t, const struct read *read, uint64_t now) {
     const struct entry *entry = find_entry(t, read->low);
-    if (entry == NULL)
-        return true;
+    if (entry == NULL) return true;
     return (version_at(entry, read->as_of) == NULL) == (version_at(entry, now) == NULL);
 }
 
 static bool read_holds(const struct model_txn *txn, const struct read *read) {
     const struct table *t = &txn->model->tables[read->table];
-    if (read->existence)
-        return existence_holds(t, read, txn->model->commit);
-    if (!read->item && txn->level != VARVE_SERIALIZABLE)
-        return true;
+    if (read->existence) return existence_holds(t, read, txn->model->commit);
+    if (!read->item && txn->level != VARVE_SERIALIZABLE) return true;
     size_t at = read->low.data == NULL ? 0 : lower_bound(t, read->low);
     for (; at < t->count; at++) {
-        if (read->high.data != NULL && model_compare(t->entries[at]->key, read->high) > 0)
-            return true;
-        if (changed_since(t->entries[at], read->as_of))
-            return false;
+        int order = read->high.data == NULL ? -1 : model_compare(t->entries[at]->key, read->high);
+        if (order > 0 || (order == 0 && read->below_high)) return true;
+        if (changed_since(t->entries[at], read->as_of)) return false;
     }
     return true;
 }
@@ -314,8 +285,7 @@ static bool read_holds(const struct model_txn *txn, const struct read *read) {
 static bool write_holds(const struct model_txn *txn, const struct write *write) {
     const struct entry *entry = find_entry(&txn->model->tables[write->table], write->key);
     bool present = entry != NULL && version_at(entry, txn->model->commit) != NULL;
-    if (txn->level == VARVE_SNAPSHOT && entry != NULL && changed_since(entry, txn->snapshot))
-        return false;
+    if (txn->level == VARVE_SNAPSHOT && entry != NULL && changed_since(entry, txn->snapshot)) return false;
     return write->reliance == RELIES_ON_NOTHING || present == (write->reliance == RELIES_ON_PRESENT);
 }
 
@@ -332,14 +302,11 @@ static void install(struct model *model, const struct write *write, uint64_t com
 
 int model_commit(struct model_txn *txn) {
     bool holds = true;
-    for (size_t i = 0; holds && i < txn->read_count; i++)
-        holds = read_holds(txn, &txn->reads[i]);
-    for (size_t i = 0; holds && i < txn->write_count; i++)
-        holds = write_holds(txn, &txn->writes[i]);
+    for (size_t i = 0; holds && i < txn->read_count; i++) holds = read_holds(txn, &txn->reads[i]);
+    for (size_t i = 0; holds && i < txn->write_count; i++) holds = write_holds(txn, &txn->writes[i]);
     if (holds && txn->write_count > 0) {
         txn->model->commit++;
-        for (size_t i = 0; i < txn->write_count; i++)
-            install(txn->model, &txn->writes[i], txn->model->commit);
+        for (size_t i = 0; i < txn->write_count; i++) install(txn->model, &txn->writes[i], txn->model->commit);
     }
     model_abort(txn);
     return holds ? VARVE_OK : VARVE_CONFLICT;
@@ -352,8 +319,7 @@ unsigned model_savepoint(struct model_txn *txn) {
 }
 
 int model_rollback_to(struct model_txn *txn, unsigned mark) {
-    if (mark >= txn->mark_count)
-        return VARVE_INVALID;
+    if (mark >= txn->mark_count) return VARVE_INVALID;
     txn->write_count = txn->marks[mark];
     txn->mark_count = mark + 1;
     return VARVE_OK;
@@ -370,62 +336,50 @@ int model_contains(struct model_txn *txn, unsigned table, varve_slice key) {
     varve_slice value;
     size_t reads = txn->read_count;
     int status = model_get(txn, table, key, &value);
-    if (txn->read_count > reads)
-        txn->reads[reads].existence = true;
+    if (txn->read_count > reads) txn->reads[reads].existence = true;
     return status;
 }
 
 int model_put(struct model_txn *txn, unsigned table, varve_slice key, varve_slice value) {
-    if (txn->read_only)
-        return VARVE_READONLY;
+    if (txn->read_only) return VARVE_READONLY;
     add_write(txn, (struct write){table, key, value, false, RELIES_ON_NOTHING});
     return VARVE_OK;
 }
 
 int model_insert(struct model_txn *txn, unsigned table, varve_slice key, varve_slice value) {
-    if (txn->read_only)
-        return VARVE_READONLY;
-    if (model_contains(txn, table, key) == VARVE_OK)
-        return VARVE_EXISTS;
+    if (txn->read_only) return VARVE_READONLY;
+    if (model_contains(txn, table, key) == VARVE_OK) return VARVE_EXISTS;
     add_write(txn, (struct write){table, key, value, false, RELIES_ON_ABSENT});
     return VARVE_OK;
 }
 
 int model_update(struct model_txn *txn, unsigned table, varve_slice key, varve_slice value) {
-    if (txn->read_only)
-        return VARVE_READONLY;
-    if (model_contains(txn, table, key) != VARVE_OK)
-        return VARVE_NOTFOUND;
+    if (txn->read_only) return VARVE_READONLY;
+    if (model_contains(txn, table, key) != VARVE_OK) return VARVE_NOTFOUND;
     add_write(txn, (struct write){table, key, value, false, RELIES_ON_PRESENT});
     return VARVE_OK;
 }
 
 int model_delete(struct model_txn *txn, unsigned table, varve_slice key) {
-    if (txn->read_only)
-        return VARVE_READONLY;
-    if (model_contains(txn, table, key) != VARVE_OK)
-        return VARVE_NOTFOUND;
+    if (txn->read_only) return VARVE_READONLY;
+    if (model_contains(txn, table, key) != VARVE_OK) return VARVE_NOTFOUND;
     add_write(txn, (struct write){table, key, VARVE_SLICE("", 0), true, RELIES_ON_PRESENT});
     return VARVE_OK;
 }
 
 static uint64_t little_endian(const unsigned char bytes[8]) {
     uint64_t number = 0;
-    for (unsigned i = 0; i < 8; i++)
-        number |= (uint64_t)bytes[i] << (8 * i);
+    for (unsigned i = 0; i < 8; i++) number |= (uint64_t)bytes[i] << (8 * i);
     return number;
 }
 
 int model_add(struct model_txn *txn, unsigned table, varve_slice key, int64_t delta) {
     varve_slice old = {NULL, 0};
     unsigned char bytes[8] = {0};
-    if (txn->read_only)
-        return VARVE_READONLY;
-    if (model_get(txn, table, key, &old) == VARVE_OK && old.size != 8)
-        return VARVE_INVALID;
+    if (txn->read_only) return VARVE_READONLY;
+    if (model_get(txn, table, key, &old) == VARVE_OK && old.size != 8) return VARVE_INVALID;
     uint64_t sum = (old.data != NULL && old.size == 8 ? little_endian(old.data) : 0) + (uint64_t)delta;
-    for (unsigned i = 0; i < 8; i++)
-        bytes[i] = (unsigned char)(sum >> (8 * i));
+    for (unsigned i = 0; i < 8; i++) bytes[i] = (unsigned char)(sum >> (8 * i));
     return model_put(txn, table, key, VARVE_SLICE(bytes, 8));
 }
 
@@ -437,28 +391,21 @@ struct candidate {
 };
 
 static bool fits(enum model_seek how, varve_slice candidate, varve_slice key) {
-    if (how == MODEL_FIRST || how == MODEL_LAST)
-        return true;
+    if (how == MODEL_FIRST || how == MODEL_LAST) return true;
     int order = model_compare(candidate, key);
     switch (how) {
-    case MODEL_GE:
-        return order >= 0;
-    case MODEL_GT:
-        return order > 0;
-    case MODEL_LE:
-        return order <= 0;
-    default:
-        return order < 0;
+    case MODEL_GE: return order >= 0;
+    case MODEL_GT: return order > 0;
+    case MODEL_LE: return order <= 0;
+    default: return order < 0;
     }
 }
 
 static void consider(const struct model_txn *txn, unsigned table, bool upward, varve_slice key,
                      struct candidate *best) {
     varve_slice value;
-    if (best->found && (model_compare(key, best->key) < 0) != upward)
-        return;
-    if (look_up(txn, table, key, &value))
-        *best = (struct candidate){true, key, value};
+    if (best->found && (model_compare(key, best->key) < 0) != upward) return;
+    if (look_up(txn, table, key, &value)) *best = (struct candidate){true, key, value};
 }
 
 static struct candidate nearest(const struct model_txn *txn, unsigned table, const varve_range *range,
@@ -482,21 +429,21 @@ static void note_gap(struct model_txn *txn, unsigned table, const varve_range *r
     static const varve_range everything;
     bool upward = how == MODEL_FIRST || how == MODEL_GE || how == MODEL_GT;
     bool bounded = how != MODEL_FIRST && how != MODEL_LAST;
-    if (range == NULL)
-        range = &everything;
+    if (range == NULL) range = &everything;
     varve_slice near = bounded ? key : upward ? range->low : range->high;
     varve_slice far = found->found ? found->key : upward ? range->high : range->low;
+    size_t reads = txn->read_count;
     note_read(txn, table, false, upward ? near : far, upward ? far : near);
-    if (found->found)
-        note_read(txn, table, true, found->key, found->key);
+    if (txn->read_count > reads)
+        txn->reads[reads].below_high = upward ? !found->found : !bounded; /* it is the end of the range */
+    if (found->found) note_read(txn, table, true, found->key, found->key);
 }
 
 int model_seek(struct model_txn *txn, unsigned table, const varve_range *range, enum model_seek how, varve_slice key,
                struct model_row *row) {
     struct candidate found = nearest(txn, table, range, how, key);
     note_gap(txn, table, range, how, key, &found);
-    if (!found.found)
-        return VARVE_END;
+    if (!found.found) return VARVE_END;
     *row = (struct model_row){found.key, found.value};
     return VARVE_OK;
 }
@@ -522,13 +469,11 @@ void model_rows_free(struct model_rows *rows) {
 
 int model_delete_range(struct model_txn *txn, unsigned table, const varve_range *range, uint64_t *count) {
     struct model_rows rows;
-    if (txn->read_only)
-        return VARVE_READONLY;
+    if (txn->read_only) return VARVE_READONLY;
     model_scan(txn, table, range, &rows);
     for (size_t i = 0; i < rows.count; i++)
         add_write(txn, (struct write){table, rows.items[i].key, VARVE_SLICE("", 0), true, RELIES_ON_PRESENT});
-    if (count != NULL)
-        *count = rows.count;
+    if (count != NULL) *count = rows.count;
     model_rows_free(&rows);
     return VARVE_OK;
 }

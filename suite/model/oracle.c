@@ -29,6 +29,7 @@ static const uint8_t kinds[SS_VERBS] = {
     [SS_ADD] = SMR_ADD,
     [SS_SCAN] = SMR_SCAN,
     [SS_NEXT] = SMR_SCAN,
+    [SS_OPEN] = SMR_OPEN,
     [SS_DELETE_RANGE] = SMR_DELETE_RANGE,
     [SS_SAVEPOINT] = SMR_SAVEPOINT,
     [SS_ROLLBACK] = SMR_ROLLBACK,
@@ -36,7 +37,7 @@ static const uint8_t kinds[SS_VERBS] = {
 
 /* What is left of a session's cursor, and its savepoints. */
 struct place {
-    uint8_t cursor; /* number; 0 = none has been opened */
+    bool open;
     uint8_t low, high;
     bool reverse;
     uint8_t marks;
@@ -49,7 +50,7 @@ static uint8_t high_end(const struct ss_schedule *schedule, const struct ss_rang
 }
 
 static void open_cursor(const struct ss_schedule *schedule, const struct ss_step *step, struct place *place) {
-    place->cursor++;
+    place->open = true;
     place->low = low_end(&step->range);
     place->high = high_end(schedule, &step->range);
     place->reverse = step->range.reverse;
@@ -59,7 +60,7 @@ static void take_next(const struct ss_answer *answer, struct smr_op *op, struct 
     op->low = place->low;
     op->high = place->high;
     op->reverse = place->reverse;
-    op->cursor = place->cursor;
+    op->of_cursor = true;
     op->limit = 1;
     op->row_count = answer->status == VARVE_OK ? 1 : 0;
     op->rows = row;
@@ -85,11 +86,12 @@ static bool take_step(const struct ss_schedule *schedule, const struct ss_run *r
         (answer->status != VARVE_OK && answer->status != VARVE_NOTFOUND && answer->status != VARVE_EXISTS && !end))
         return false;
     if (step->verb == SS_OPEN) open_cursor(schedule, step, place);
-    if (step->verb == SS_BEGIN || step->verb >= SS_COMMIT || step->verb == SS_OPEN || step->verb == SS_CLOSE)
-        return false;
+    if (step->verb == SS_CLOSE) place->open = false;
+    if (step->verb == SS_BEGIN || step->verb >= SS_COMMIT || step->verb == SS_CLOSE) return false;
     *op = (struct smr_op){.kind = kinds[step->verb],
                           .low = step->key,
                           .high = (uint8_t)(step->key + 1),
+                          .beside_cursor = place->open && step->verb != SS_GET_FOR_UPDATE,
                           .status = answer->status,
                           .value = is_write(step->verb) ? answer->written : answer->value};
     if (step->verb == SS_SCAN || step->verb == SS_DELETE_RANGE) {

@@ -69,8 +69,13 @@ static uint32_t changed_keys(const struct smr_own *own, const int64_t *state) {
     return changed;
 }
 
+/* Own writes count but for rows inserted and deleted again. */
 static bool overwritten_between(const struct line *line, const struct smr_own *own, unsigned from, unsigned to) {
-    uint32_t mine = changed_keys(own, line->states[from]);
+    uint32_t mine = own->own;
+    for (uint32_t left = own->own & own->relies_absent; left != 0; left &= left - 1) {
+        unsigned key = (unsigned)__builtin_ctz(left);
+        if (own->value[key] == SS_ABSENT) mine &= ~(UINT32_C(1) << key);
+    }
     for (unsigned n = from; n < to; n++)
         if ((line->written[n] & mine) != 0) return true;
     return false;
@@ -176,9 +181,8 @@ static bool snapshot_somewhere(struct line *line, const struct smr_txn *txn, str
 
 /* Where a transaction stands between two statements. */
 struct statements {
-    unsigned from; /* no later statement reads an earlier state */
-    uint8_t cursor;
-    unsigned cursor_state;
+    unsigned from;   /* no later statement reads an earlier state */
+    unsigned cursor; /* the state of the cursor opened last */
 };
 
 /* Every key on the way of the scan was looked at once, between its beginning and its end. */
@@ -198,19 +202,9 @@ static bool torn_scan_fits(const struct line *line, const struct smr_op *op, con
 }
 
 /* What is read tells the state it was read from only as far as a later statement does not go back: the earliest state
- * that fits leaves the most room. What is written from it (add) makes the state a choice. */
-static bool statement_fits(struct line *line, const struct smr_op *op, struct statements *s, struct smr_own *own) {
-    unsigned to = last_state(line, op->after);
-    if (op->torn && op->kind == SMR_SCAN) return torn_scan_fits(line, op, own);
-    if (op->kind == SMR_DELETE_RANGE) return delete_range_fits(line, op, s->from, own, NULL);
-    if (op->kind == SMR_ADD && to >= s->from) s->from += choose(&line->choices, to - s->from + 1);
-    if (op->cursor != 0) {
-        if (op->cursor != s->cursor && to >= s->from) {
-            s->cursor_state = s->from += choose(&line->choices, to - s->from + 1);
-            s->cursor = op->cursor;
-        }
-        return smr_op_fits(op, line->states[s->cursor_state], own, SMR_WHOLE);
-    }
+ * that fits leaves the most room. */
+static bool some_state_fits(const struct line *line, const struct smr_op *op, unsigned to, struct statements *s,
+                            struct smr_own *own) {
     for (unsigned n = s->from; n <= to; n++) {
         struct smr_own tried = *own;
         if (!smr_op_fits(op, line->states[n], &tried, SMR_WHOLE)) continue;
@@ -221,9 +215,38 @@ static bool statement_fits(struct line *line, const struct smr_op *op, struct st
     return false;
 }
 
+/* What add builds on is not in its answer: every state is a choice. */
+static bool add_fits(struct line *line, const struct smr_op *op, unsigned to, struct statements *s,
+                     struct smr_own *own) {
+    unsigned n = op->beside_cursor && s->cursor < s->from ? s->cursor : s->from;
+    if (to > n) n += choose(&line->choices, to - n + 1);
+    s->from = n > s->from ? n : s->from;
+    return smr_op_fits(op, line->states[n], own, SMR_WHOLE);
+}
+
+static bool statement_fits(struct line *line, const struct smr_op *op, struct statements *s, struct smr_own *own) {
+    unsigned to = last_state(line, op->after);
+    if (op->torn && op->kind == SMR_SCAN) return torn_scan_fits(line, op, own);
+    if (op->kind == SMR_DELETE_RANGE) return delete_range_fits(line, op, s->from, own, NULL);
+    if (op->kind == SMR_ADD) return add_fits(line, op, to, s, own);
+    if (op->kind == SMR_OPEN) {
+        s->cursor = to > s->from ? s->from + choose(&line->choices, to - s->from + 1) : s->from;
+        return true;
+    }
+    if (op->of_cursor || op->beside_cursor) {
+        struct smr_own tried = *own;
+        if (smr_op_fits(op, line->states[s->cursor], &tried, SMR_WHOLE)) {
+            *own = tried;
+            return true;
+        }
+        if (op->of_cursor) return false;
+    }
+    return some_state_fits(line, op, to, s, own);
+}
+
 static bool committed_statements(struct line *line, const struct smr_txn *txn, struct smr_own *own) {
     struct smr_own saved[SMR_MARKS];
-    struct statements s = {.from = last_state(line, txn->before), .cursor_state = last_state(line, txn->before)};
+    struct statements s = {.from = last_state(line, txn->before), .cursor = last_state(line, txn->before)};
     smr_own_clear(own);
     for (unsigned i = 0; i < txn->op_count; i++) {
         if (smr_is_mark(&txn->ops[i]))

@@ -60,6 +60,7 @@ bool smr_op_fits(const struct smr_op *op, const int64_t *state, struct smr_own *
     switch (op->kind) {
     case SMR_SCAN: return smr_scan_fits(op, state, own, rule);
     case SMR_DELETE_RANGE: return delete_range_fits(op, state, own);
+    case SMR_OPEN: return true;
     default: break;
     }
     int64_t now = smr_seen(state, own, op->low);

@@ -38,6 +38,7 @@ enum smr_kind {
     SMR_SCAN, /* also a row of a cursor: a scan with limit 1 of what was left of its range */
     SMR_SAVEPOINT,
     SMR_ROLLBACK,
+    SMR_OPEN, /* a cursor: answers nothing, but its state is of this moment */
 };
 
 struct smr_op {
@@ -45,7 +46,8 @@ struct smr_op {
     uint8_t low, high; /* key, or low <= k < high */
     bool reverse;
     bool torn;             /* scan, delete-range: rows may come from different states (2pl below snapshot) */
-    uint8_t cursor;        /* rows of one cursor share a number and, at read committed, a state; 0 = none */
+    bool of_cursor;        /* a row of the cursor opened last: at read committed it is of that cursor's state */
+    bool beside_cursor;    /* a read while it is open: it may be of that state */
     uint8_t mark;          /* savepoint, rollback: number of the savepoint */
     uint8_t before, after; /* commits with writes acknowledged when it began and when it returned */
     int status;            /* VARVE_OK, NOTFOUND or EXISTS */

@@ -28,7 +28,7 @@ const char *sr_finding_name(enum sr_finding_kind kind) {
     static const char *const names[SR_FINDING_KINDS] = {
         [SR_ANOMALY] = "anomaly",       [SR_NOT_SHOWN] = "not shown", [SR_MISMATCH] = "against the model",
         [SR_HANG] = "hang",             [SR_NEEDLESS] = "needless",   [SR_STRANGE] = "strange",
-        [SR_CHECKER] = "checker differs"};
+        [SR_CHECKER] = "checker differs", [SR_UNPROVEN] = "unproven"};
     return names[kind];
 }
 
@@ -118,12 +118,25 @@ static struct sr_row *row_of(struct sr_matrix *matrix, const struct ss_schedule 
     unsigned place;
     const char *title = sr_title_of(schedule->id, &place);
     memcpy(row->id, schedule->id, sizeof row->id);
-    snprintf(row->title, sizeof row->title, "%s", title != NULL ? title : schedule->name);
+    if (title != NULL) snprintf(row->title, sizeof row->title, "%s", title);
     for (unsigned p = 0; p < matrix->pair_count; p++) {
         row->cells[p].first = SR_NEVER;
         row->cells[p].demand = sr_contract_of(row->id, &matrix->pairs[p]);
     }
     return row;
+}
+
+/* Where the contract forbids a phenomenon, only those of its schedules count that say the same. */
+static void add_to_row(struct sr_cell *to, const struct sr_cell *from) {
+    struct sr_cell counted = *from;
+    if (to->demand == SR_MUST_NOT && from->demand != SR_MUST_NOT) {
+        to->excused += counted.shown;
+        counted.shown = 0;
+        counted.ways = 0;
+        memset(counted.way_runs, 0, sizeof counted.way_runs);
+    }
+    to->promised |= from->demand == SR_MUST_NOT;
+    sr_add_cell(to, &counted);
 }
 
 /* Findings of a phenomenon as a whole: what no rule of a schedule has said already. */
@@ -132,12 +145,11 @@ static int judge_row(struct sr_matrix *matrix, const struct sr_row *row) {
         const struct sr_cell *cell = &row->cells[p];
         struct sr_finding finding = {.schedule = UINT_MAX, .pair = p, .interleaving = SR_NEVER, .count = 1};
         memcpy(finding.id, row->id, sizeof finding.id);
-        if (cell->demand == SR_MUST_NOT && cell->shown != 0) {
-            finding.kind = SR_ANOMALY;
-            finding.count = cell->shown;
-            snprintf(finding.text, sizeof finding.text, "the contract of the level forbids it; first in %s/%llu",
-                     matrix->set->schedules[cell->first_schedule]->name, (unsigned long long)cell->first);
-        } else if (cell->demand == SR_MUST_SHOW && cell->shown == 0 && cell->runs != 0) {
+        if (cell->runs == 0) continue;
+        if (cell->demand == SR_MUST_NOT && !cell->promised) {
+            finding.kind = SR_UNPROVEN;
+            snprintf(finding.text, sizeof finding.text, "no schedule tries what the level forbids");
+        } else if (cell->demand == SR_MUST_SHOW && cell->shown == 0) {
             finding.kind = SR_NOT_SHOWN;
             snprintf(finding.text, sizeof finding.text, "no schedule shows what the level permits");
         } else {
@@ -157,13 +169,20 @@ int sr_gather(struct sr_matrix *matrix) {
         row->schedule_count++;
         row->interleavings += ss_interleavings(matrix->set->schedules[i]);
         for (unsigned p = 0; p < matrix->pair_count; p++) {
-            sr_add_cell(&row->cells[p], &matrix->cells[i][p]);
+            add_to_row(&row->cells[p], &matrix->cells[i][p]);
             sr_add_cell(&matrix->totals[p], &matrix->cells[i][p]);
         }
     }
+    for (unsigned i = 0; i < matrix->row_count; i++) {
+        unsigned place;
+        struct sr_row *row = &matrix->rows[i];
+        if (sr_title_of(row->id, &place) == NULL)
+            snprintf(row->title, sizeof row->title, "%u schedules", row->schedule_count);
+    }
     qsort(matrix->rows, matrix->row_count, sizeof *matrix->rows, compare_rows);
     int status = VARVE_OK;
-    for (unsigned i = 0; i < matrix->row_count && status == VARVE_OK; i++) status = judge_row(matrix, &matrix->rows[i]);
+    for (unsigned i = 0; i < matrix->row_count && matrix->whole && status == VARVE_OK; i++)
+        status = judge_row(matrix, &matrix->rows[i]);
     if (matrix->finding_count != 0)
         qsort(matrix->findings, matrix->finding_count, sizeof *matrix->findings, by_place);
     return status;

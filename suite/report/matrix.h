@@ -46,12 +46,15 @@ char sr_way_letter(enum sr_way way);       /* v f d w p c o */
 const char *sr_way_name(enum sr_way way);  /* "validation" */
 
 /* What is asked of a schedule or a phenomenon at a pair. */
-enum sr_demand { SR_FREE, SR_MUST_NOT, SR_MUST_SHOW };
+enum sr_demand { SR_FREE, SR_MUST_NOT, SR_MUST_SHOW, SR_NOT_APPLICABLE };
 
 struct sr_cell {
     enum sr_demand demand;
     uint64_t runs;           /* 0: not applicable */
     uint64_t shown;          /* of them, with the anomaly */
+    uint64_t excused;        /* rows: shown where the contract forbids it, by schedules that say they may (a rule that only
+                                the caller's reads keep, say); not in `shown` */
+    bool promised;           /* rows: one schedule at least says that it must not happen */
     unsigned ways;           /* 1 << enum sr_way; of the runs that could have shown it */
     uint64_t way_runs[SR_WAYS];
     unsigned first_schedule; /* index of the schedule that first showed it, and the interleaving; SR_NEVER: none */
@@ -69,7 +72,8 @@ enum sr_finding_kind {
     SR_HANG,      /* a step waits for ever */
     SR_NEEDLESS,  /* more needless aborts than the schedule allows */
     SR_STRANGE,   /* an answer that cannot be one: st_run's note */
-    SR_CHECKER,   /* the checker of histories finds what the model does not */
+    SR_CHECKER,   /* the checker of histories and the model differ */
+    SR_UNPROVEN,  /* a level must never show it, and no schedule tries */
     SR_FINDING_KINDS
 };
 const char *sr_finding_name(enum sr_finding_kind kind);
@@ -98,6 +102,7 @@ struct sr_matrix {
     unsigned pair_count;
     struct sr_pair pairs[SR_PAIRS_MAX];
     struct sr_cell (*cells)[SR_PAIRS_MAX]; /* [set->count][pair_count] */
+    bool whole;                            /* all schedules run, so that the contract can be asked of rows */
     bool *chosen;                          /* [set->count]: it was run */
     struct sr_row *rows;                   /* [row_count], by id */
     unsigned row_count;
@@ -112,6 +117,7 @@ struct sr_options {
     bool schemes[SS_SCHEMES];                   /* none: all; in the order of the names of ss_schemes */
     bool levels[VARVE_SERIALIZABLE + 1];        /* none: all; as asked */
     const char *only;                           /* an id or a name of a schedule; NULL: all */
+    bool part;                                  /* the set is not the corpus: the contract is not asked of rows */
     const char *deadlock;                       /* NULL: wound_wait */
     bool tiny, keep_ghosts;
     uint64_t seed;                              /* as st_options */

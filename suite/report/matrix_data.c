@@ -1,6 +1,6 @@
 /* matrix_data.c - the matrix as Markdown for the documents and as JSON for programs.
  *
- * Markdown leaves out what changes whenever a schedule is added: it says shown or how prevented, not how often.
+ * Markdown leaves out what changes whenever a schedule is added: it says shown or how mostly prevented, not how often.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -12,7 +12,7 @@
 /* --- Markdown ----------------------------------------------------------------------------------------------------- */
 
 static void markdown_cell(FILE *out, const struct sr_cell *cell) {
-    if (cell->runs == 0) {
+    if (cell->runs == 0 || cell->demand == SR_NOT_APPLICABLE) {
         fputs(" - |", out);
         return;
     }
@@ -20,14 +20,12 @@ static void markdown_cell(FILE *out, const struct sr_cell *cell) {
         fputs(" **shown** |", out);
         return;
     }
-    fputs(" never", out);
-    const char *before = ": ";
-    for (unsigned way = 0; way < SR_WAYS; way++) {
-        if ((cell->ways >> way & 1) == 0) continue;
-        fprintf(out, "%s%c", before, sr_way_letter((enum sr_way)way));
-        before = "";
-    }
-    fputs(" |", out);
+    unsigned main_way = SR_WAYS;
+    for (unsigned way = 0; way < SR_WAYS; way++)
+        if (cell->way_runs[way] != 0 && (main_way == SR_WAYS || cell->way_runs[way] > cell->way_runs[main_way]))
+            main_way = way;
+    fprintf(out, " %s%s |", main_way < SR_WAYS ? sr_way_name((enum sr_way)main_way) : "never",
+            cell->excused != 0 ? " (\\*)" : "");
 }
 
 static void markdown_scheme(FILE *out, const struct sr_matrix *matrix, unsigned from, unsigned to) {
@@ -76,10 +74,13 @@ static void markdown_published(FILE *out, const struct sr_matrix *matrix) {
 }
 
 void sr_print_markdown(FILE *out, const struct sr_matrix *matrix) {
-    fputs("Letters say how the dangerous interleavings ended:", out);
+    fputs("**shown**: some interleaving shows it. Else it never happened, and the word tells how most of the interleavings\n"
+          "ended that show it at a weaker level (where none does anywhere: most of all interleavings): ",
+          out);
     for (unsigned way = 0; way < SR_WAYS; way++)
-        fprintf(out, " %c %s%s", sr_way_letter((enum sr_way)way), sr_way_name((enum sr_way)way),
-                way + 1 < SR_WAYS ? "," : ".\n\n");
+        fprintf(out, "%s%s", sr_way_name((enum sr_way)way), way + 1 < SR_WAYS ? ", " : ". ");
+    fputs("(\\*): shown\nby schedules that say so of themselves, a rule that only the caller's reads keep, say. -: the level does not know it.\n\n",
+          out);
     for (unsigned from = 0, to; from < matrix->pair_count; from = to) {
         for (to = from + 1; to < matrix->pair_count; to++)
             if (strcmp(matrix->pairs[to].scheme, matrix->pairs[from].scheme) != 0) break;
@@ -129,10 +130,10 @@ static void json_ways(FILE *out, const struct sr_cell *cell) {
 }
 
 static void json_cell(FILE *out, const struct sr_matrix *matrix, unsigned pair, const struct sr_cell *cell) {
-    static const char *const demands[] = {"free", "never", "shown"};
+    static const char *const demands[] = {"free", "never", "shown", "not applicable"};
     json_pair(out, &matrix->pairs[pair]);
-    fprintf(out, ",\"demand\":\"%s\",\"runs\":%llu,\"shown\":%llu,", demands[cell->demand],
-            (unsigned long long)cell->runs, (unsigned long long)cell->shown);
+    fprintf(out, ",\"demand\":\"%s\",\"runs\":%llu,\"shown\":%llu,\"excused\":%llu,", demands[cell->demand],
+            (unsigned long long)cell->runs, (unsigned long long)cell->shown, (unsigned long long)cell->excused);
     if (cell->shown != 0) {
         json_named(out, "first_schedule", matrix->set->schedules[cell->first_schedule]->name);
         fprintf(out, ",\"first_interleaving\":%llu,", (unsigned long long)cell->first);

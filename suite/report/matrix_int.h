@@ -16,12 +16,20 @@ struct sr_verdict {
     char text[SR_TEXT_BYTES];
 };
 
-/* judging.c. `history`: judge by the checker of histories too. */
+/* What is judged. */
+struct sr_subject {
+    const struct st_stage *stage; /* right after the run */
+    const struct ss_schedule *schedule;
+    const uint8_t *order;
+    const struct ss_run *run;
+    const struct sr_pair *pair;
+};
+
+/* judging.c: the model judges the answers, the checker of histories the stamps; both must agree. */
 struct sr_judge;
 int sr_judge_open(struct sr_judge **judge);
 void sr_judge_close(struct sr_judge *judge);
-int sr_judge_run(struct sr_judge *judge, const struct st_stage *stage, const struct ss_schedule *schedule,
-                 const struct ss_run *run, varve_isolation served, struct sr_verdict *verdict);
+int sr_judge_run(struct sr_judge *judge, const struct sr_subject *subject, struct sr_verdict *verdict);
 
 /* What a schedule's own rules ask at a pair, and of which line. */
 enum sr_demand sr_demand_of(const struct ss_schedule *schedule, const struct sr_pair *pair, unsigned *line);

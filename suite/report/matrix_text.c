@@ -17,14 +17,14 @@ static const char *const tints[] = {"", "\033[32m", "\033[33m", "\033[1;31m"};
 /* --- the matrix --------------------------------------------------------------------------------------------------- */
 
 static enum tint tint_of(const struct sr_cell *cell) {
-    if (cell->runs == 0) return PLAIN;
+    if (cell->runs == 0 || cell->demand == SR_NOT_APPLICABLE) return PLAIN;
     if (cell->demand == SR_MUST_NOT && cell->shown != 0) return RED;
     if (cell->demand == SR_MUST_SHOW && cell->shown == 0) return RED;
     return cell->shown != 0 ? YELLOW : GREEN;
 }
 
 void sr_cell_text(const struct sr_cell *cell, char text[SR_CELL_TEXT]) {
-    if (cell->runs == 0) {
+    if (cell->runs == 0 || cell->demand == SR_NOT_APPLICABLE) {
         snprintf(text, CELL_WIDTH + 1, "-");
     } else if (cell->shown != 0) {
         bool thousands = cell->shown > 9999;
@@ -32,9 +32,10 @@ void sr_cell_text(const struct sr_cell *cell, char text[SR_CELL_TEXT]) {
                  thousands ? "k" : "");
     } else {
         unsigned at = 0;
-        for (unsigned way = 0; way < SR_WAYS && at < CELL_WIDTH - 1; way++)
+        for (unsigned way = 0; way < SR_WAYS && at < CELL_WIDTH - 1u - (cell->excused != 0); way++)
             if ((cell->ways >> way & 1) != 0) text[at++] = sr_way_letter((enum sr_way)way);
         if (at == 0) text[at++] = '.';
+        if (cell->excused != 0) text[at++] = '*';
         text[at] = 0;
     }
 }
@@ -71,6 +72,8 @@ static void print_legend(FILE *out) {
     for (unsigned way = 0; way < SR_WAYS; way++)
         fprintf(out, " %c %s%s", sr_way_letter((enum sr_way)way), sr_way_name((enum sr_way)way),
                 way + 1 < SR_WAYS ? "," : ".\n");
+    fputs("  * shown by schedules that say so of themselves, where the level forbids it to others. - not applicable.\n",
+          out);
 }
 
 /* --- precision ---------------------------------------------------------------------------------------------------- */
@@ -92,8 +95,8 @@ static void print_precision(FILE *out, const struct sr_matrix *matrix) {
 }
 
 const struct sr_published sr_published[SR_PUBLISHED] = {
-    {"two-ids", 12, 90},
-    {"receipt-report", 42, 210},
+    {"pg-two-ids", 12, 90},
+    {"pg-receipt-report", 42, 210},
 };
 
 int sr_find_schedule(const struct sr_matrix *matrix, const char *name) {
@@ -106,7 +109,7 @@ static void print_published(FILE *out, const struct sr_matrix *matrix) {
     for (unsigned i = 0; i < SR_PUBLISHED; i++) {
         int index = sr_find_schedule(matrix, sr_published[i].name);
         if (index < 0) continue;
-        fprintf(out, "%s%-16s interleavings with a needless abort, serializable:", i == 0 ? "\n" : "",
+        fprintf(out, "%s%-18s interleavings with a needless abort, serializable:", i == 0 ? "\n" : "",
                 sr_published[i].name);
         for (unsigned p = 0; p < matrix->pair_count; p++)
             if (matrix->pairs[p].asked == VARVE_SERIALIZABLE)

@@ -119,7 +119,7 @@ static void print_ends(FILE *out, const struct ss_schedule *schedule, const stru
 
 static void print_verdict(FILE *out, const struct ss_run *run, const struct sr_verdict *verdict,
                           enum sr_demand demand) {
-    static const char *const demands[] = {"", ", and never may here", ", as it may here"};
+    static const char *const demands[] = {"", ", and never may here", ", as it may here", ""};
     if (verdict->anomaly)
         fprintf(out, "verdict: the anomaly has happened%s\n", demands[demand]);
     else
@@ -149,7 +149,8 @@ static int play(FILE *out, struct st_stage *stage, const struct ss_schedule *sch
     ss_interleaving(schedule, n, order);
     int status = sr_judge_open(&judge);
     if (status == VARVE_OK) status = st_run(stage, schedule, order, &run);
-    if (status == VARVE_OK) status = sr_judge_run(judge, stage, schedule, &run, pair.served, &verdict);
+    struct sr_subject subject = {stage, schedule, order, &run, &pair};
+    if (status == VARVE_OK) status = sr_judge_run(judge, &subject, &verdict);
     sr_judge_close(judge);
     if (status != VARVE_OK) return status;
     fprintf(out, "%s %s/%llu, %s, asked %s, served %s\n%s\n", schedule->id, schedule->name, (unsigned long long)n,

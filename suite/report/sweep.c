@@ -106,8 +106,8 @@ static int run_interleaving(struct worker *w, unsigned index, uint64_t n, const 
         struct st_stage *stage = stage_of(w, &matrix->pairs[p]);
         st_set_level(stage, matrix->pairs[p].asked);
         int status = st_run(stage, schedule, order, &w->run);
-        if (status == VARVE_OK)
-            status = sr_judge_run(w->judge, stage, schedule, &w->run, matrix->pairs[p].served, &w->verdicts[p]);
+        struct sr_subject subject = {stage, schedule, order, &w->run, &matrix->pairs[p]};
+        if (status == VARVE_OK) status = sr_judge_run(w->judge, &subject, &w->verdicts[p]);
         if (status != VARVE_OK) {
             snprintf(w->error, sizeof w->error, "%s/%llu: %s", schedule->name, (unsigned long long)n,
                      w->run.note[0] != 0 ? w->run.note : varve_strerror(status));
@@ -346,6 +346,7 @@ int sr_sweep(const struct ss_set *set, const struct sr_options *options, struct 
              size_t error_bytes) {
     memset(matrix, 0, sizeof *matrix);
     matrix->set = set;
+    matrix->whole = options->only == NULL && !options->part;
     uint64_t begun = monotonic_ns();
     int status = prepare(matrix, options, error, error_bytes);
     if (status == VARVE_OK) {

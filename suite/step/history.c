@@ -55,14 +55,6 @@ static uint64_t own_version(const struct maker *m, uint32_t key) {
     return 0;
 }
 
-static bool wrote_before(const struct maker *m, uint32_t key) {
-    const struct hs_txn *txn = &m->history->txns[m->history->txn_count - 1];
-    uint64_t at = txn->first_op + own_version(m, key);
-    return at < m->history->op_count && m->history->ops[at].key == key &&
-           (m->history->ops[at].kind == HS_WRITE || m->history->ops[at].kind == HS_DELETE) &&
-           (m->history->ops[at].flags & (HS_FAILED | HS_ROLLED_BACK)) == 0;
-}
-
 /* A read or row: its version is the writer's stamp or the index of the own write. */
 static struct hs_op read_op(const struct maker *m, enum hs_kind kind, unsigned key, uint64_t version, bool own) {
     struct hs_op op = {.key = m->keys[key], .kind = (uint8_t)kind, .version = version};
@@ -76,8 +68,7 @@ static int add_read(struct maker *m, unsigned index, const struct ss_step *step,
     const struct st_witness *seen = &m->stage->witness[index];
     unsigned key = step->verb == SS_NEXT ? answer->next_key : step->key;
     if (key >= m->schedule->key_count) return VARVE_OK; /* the end of a cursor */
-    bool own = seen->own || (answer->status == VARVE_NOTFOUND && wrote_before(m, m->keys[key]));
-    struct hs_op op = read_op(m, step->verb == SS_HAS ? HS_EXISTS : HS_READ, key, seen->version, own);
+    struct hs_op op = read_op(m, step->verb == SS_HAS ? HS_EXISTS : HS_READ, key, seen->version, seen->own);
     op.value = answer->value;
     op.statement = step->number;
     if (step->verb == SS_GET_FOR_UPDATE) op.flags |= HS_FOR_UPDATE;
@@ -153,7 +144,8 @@ static int add_txn(struct maker *m, unsigned number) {
                          .session = m->schedule->steps[first].session,
                          .level = (uint8_t)end->level,
                          .outcome = end->committed ? HS_COMMITTED : HS_ABORTED,
-                         .reason = end->reason};
+                         .reason = end->reason,
+                         .flags = (uint8_t)((seen->read_only ? HS_READ_ONLY : 0) | (seen->torn ? HS_TORN : 0))};
     int status = hs_txn_add(m->history, &txn);
     for (unsigned i = first; i < m->schedule->step_count && status == VARVE_OK; i++)
         if (m->schedule->steps[i].txn == number) status = add_step(m, i);

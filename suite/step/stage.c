@@ -19,6 +19,8 @@ enum { RUNS_UNTIL_REOPEN = 4096, SLOTS = 24 };
 static struct vk_limits limits_of(bool tiny) {
     struct vk_limits limits = VK_LIMITS_DEFAULT;
     limits.slots = SLOTS;
+    limits.segment_first_bytes = 16 << 10; /* zero-filled at every open */
+    limits.segment_max_bytes = 1 << 20;
     if (!tiny) return limits;
     limits.reader_bits = 4;
     limits.leaf_fanout = limits.inner_fanout = 4;

@@ -46,6 +46,8 @@ struct st_witness {
 };
 struct st_txn_witness {
     uint64_t snapshot, cts;
+    bool read_only;
+    bool torn; /* read committed under short locks */
 };
 
 /* Where a run keeps its rows: a table and, unless the table is its own, a prefix before every key. */

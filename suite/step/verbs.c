@@ -68,6 +68,9 @@ static int begin(struct st_stage *stage, struct st_session *session, const struc
     session->mark_count = 0;
     session->cursor = NULL;
     end->level = varve_txn_effective_isolation(session->txn);
+    struct st_txn_witness *witness = &stage->txn_witness[step->txn];
+    witness->read_only = options.read_only;
+    witness->torn = end->level == VARVE_READ_COMMITTED && strcmp(vtx_pool_ops(vdb_pool(stage->db))->name, "2pl") == 0;
     return VARVE_OK;
 }
 

@@ -273,6 +273,7 @@ int cmd_anomalies(int argc, char **argv) {
     int status = parse(&ask, argc, argv);
     if (status != EXIT_DONE) return status;
     if (ask.help) return help();
+    ask.sweep.part = ask.file_count != 0;
     struct ss_set set;
     ss_set_init(&set);
     status = load(&ask, &set);

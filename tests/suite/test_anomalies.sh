@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# `varve anomalies` from outside: exit statuses, the last line, files with faults, and that docs/isolation.md holds the
+# tables that the command prints.
+# SPDX-License-Identifier: MIT
+set -u
+varve=$VARVE_COMMAND
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+bad=0
+# expect STATUS TEXT COMMAND... : exit status, and standard output and error together
+expect() {
+    local status=$1 text=$2 got out
+    shift 2
+    out=$("$@" 2>&1)
+    got=$?
+    if [ $got != "$status" ] || [ "$text" != - ] && [[ $out != *"$text"* ]]; then
+        printf 'status %s and "%s" wanted, %s and "%s" came from:' "$status" "$text" "$got" "$out" >&2
+        printf ' %q' "$@" >&2
+        echo >&2
+        bad=1
+    fi
+}
+
+printf 'schedule C1 lost\ninit x=0\ns1: r x | w x 1 | c\ns2: r x | w x 2 | c\nmust rr si ser\nshow rc\n' >"$scratch/good"
+sed 's/^must.*/must rc/; s/^show.*//' "$scratch/good" >"$scratch/wrong"
+printf 'schedule C1 lost\ninit x=0\ns1: r x | fly x | c\n' >"$scratch/broken"
+expect 0 '20 schedules, 15 scheme-level pairs, 0 violations' "$varve" anomalies --schedule "$scratch/good"
+expect 1 "$scratch/wrong:5: anomaly: C1 lost/" "$varve" anomalies --schedule "$scratch/wrong"
+expect 1 'asked ru, served rc' "$varve" anomalies --schedule "$scratch/wrong"
+expect 2 "$scratch/broken:3: " "$varve" anomalies --schedule "$scratch/broken"
+expect 2 "$scratch/none" "$varve" anomalies --schedule "$scratch/none"
+expect 2 "nearest is '--isolation'" "$varve" anomalies --isolaton ser
+expect 2 '--cc' "$varve" anomalies --cc mvcc,ssi
+expect 2 'a value is missing' "$varve" anomalies --seed
+expect 2 'no schedule has the id or name' "$varve" anomalies --only nothing
+expect 0 '20 schedules, 2 scheme-level pairs, 0 violations' \
+    "$varve" anomalies --schedule "$scratch/good" --cc occ --isolation rc,serializable
+expect 0 'served ser' "$varve" anomalies --schedule "$scratch/good" --show lost/3 --cc 2pl --isolation si
+expect 2 'counted from 0' "$varve" anomalies --schedule "$scratch/good" --show lost/20
+expect 0 '"summary":"20 schedules' "$varve" anomalies --schedule "$scratch/good" --json
+expect 0 'lost' "$varve" anomalies --schedule "$scratch/good" --list
+for policy in no_wait wait_die detect; do
+    expect 0 ' 0 violations' "$varve" anomalies --schedule "$scratch/good" --deadlock $policy
+done
+
+# The documents say what the corpus gives.
+"$varve" anomalies --markdown >"$scratch/tables" 2>"$scratch/violations"
+[ $? -le 1 ] || bad=1
+sed -n '/<!-- matrix:begin -->/,/<!-- matrix:end -->/{/<!-- matrix:/d;p}' "$VARVE_SOURCE/docs/isolation.md" >"$scratch/docs"
+if ! diff -u "$scratch/docs" "$scratch/tables" >&2; then
+    echo "docs/isolation.md differs; between its matrix markers belongs what 'varve anomalies --markdown' prints" >&2
+    bad=1
+fi
+exit $bad

@@ -23,7 +23,8 @@ enum {
     WIDTH_MIN = 320, WIDTH_MAX = 1100, MARGIN = 10, NUMBERS = 24, ROW = 23, LANE_MIN = 96, LANE_MAX = 300, LANE_PAD = 20,
     GUTTER_MIN = 30, TURN = 46, LABEL_PAD = 12, LEAD = 8, LABEL_HEIGHT = 16, LINE = 17, ENDS_MAX = 8,
 };
-static const double COLUMN = 7.3, SMALL_COLUMN = 6.7, TITLE_COLUMN = 7.9;
+/* LEAST_SCALE: how far a page may shrink a picture before it scrolls instead. */
+static const double LEAST_SCALE = 0.76, COLUMN = 7.3, SMALL_COLUMN = 6.7, TITLE_COLUMN = 7.9;
 
 struct layout {
     const struct sc_scene *scene;
@@ -237,9 +238,10 @@ static void draw_wait(FILE *out, const struct layout *l, int r) {
     if (row->wait_end > r)
         fprintf(out, "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" rx=\"4\" class=\"wait\"><title>waits</title></rect>\n",
                 x, from, w, to - from);
-    fprintf(out, "<text x=\"%.1f\" y=\"%.1f\" class=\"small end\">waits</text>\n", x + w - 6, row_y(l, r) + 4);
-    for (double y = from + ROW; y + 6 < to; y += 8)
-        fprintf(out, "<path d=\"M%.1f %.1fv4\" class=\"pulse\"/>\n", x + w / 2, y);
+    if (row->wait_end > r + 1)
+        fprintf(out, "<text x=\"%.1f\" y=\"%.1f\" class=\"small\">waits</text>\n", x + 6, row_y(l, r + 1) + 4);
+    for (double y = from + 2 * ROW + 3; y + 6 < to; y += 8)
+        fprintf(out, "<path d=\"M%.1f %.1fv4\" class=\"pulse\"/>\n", x + 9, y);
 }
 
 /* --- edges ------------------------------------------------------------------------------------------------------------ */
@@ -411,10 +413,12 @@ static double below(FILE *out, const struct layout *l) {
 
 static void draw(FILE *out, struct layout *l, bool styled) {
     const struct sc_scene *s = l->scene;
-    fprintf(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"vp\" role=\"img\" width=\"%.0f\" height=\"%.0f\" viewBox=\"0 0 %.0f %.0f\">\n",
-            l->width, l->height, l->width, l->height);
+    fprintf(out,
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"vp\" role=\"img\" width=\"%.0f\" height=\"%.0f\" viewBox=\"0 0 %.0f %.0f\" "
+            "style=\"min-width:%.0fpx\">\n",
+            l->width, l->height, l->width, l->height, l->width * LEAST_SCALE);
     fputs("<title>", out);
-    escaped(out, *s->title ? s->title : "a history");
+    escaped(out, *s->name ? s->name : *s->title ? s->title : "a history");
     fputs("</title>\n", out);
     if (styled)
         fprintf(out, "<style>%s</style>\n", sc_svg_style);
@@ -432,31 +436,51 @@ static void draw(FILE *out, struct layout *l, bool styled) {
     fputs("</svg>\n", out);
 }
 
-int sc_svg(FILE *out, const struct sc_scene *scene, bool styled) {
-    struct layout l = {.scene = scene};
+static void layout_release(struct layout *l) {
+    free(l->lane_x);
+    free(l->leaving);
+    free(l->labels);
+}
+
+/* Room for the layout, and the widths of everything. */
+static int layout_init(struct layout *l, const struct sc_scene *scene) {
     size_t lanes = (size_t)scene->lane_count + 1, rows = (size_t)scene->row_count + 1, edges = (size_t)scene->edge_count + 1;
-    double *numbers = calloc(4 * lanes + 2 * edges, sizeof *numbers);
-    int *counts = calloc(2 * rows, sizeof *counts);
-    l.labels = calloc(edges, sizeof *l.labels);
-    int status = numbers && counts && l.labels ? VARVE_OK : VARVE_NOMEM;
-    if (status == VARVE_OK) {
-        l.lane_x = numbers;
-        l.lane_w = numbers + lanes;
-        l.gutter_x = numbers + 2 * lanes;
-        l.gutter_w = numbers + 3 * lanes;
-        l.edge_from = numbers + 4 * lanes;
-        l.edge_to = l.edge_from + edges;
-        l.leaving = counts;
-        l.placed = counts + rows;
-        measure_lanes(&l);
-        fit(&l);
-        l.top = above(NULL, &l) + (scene->lane_count && *scene->lanes[0] ? 12 : 0);
-        l.height = below(NULL, &l) + MARGIN;
-        draw(out, &l, styled);
-        status = ferror(out) ? VARVE_IO : VARVE_OK;
+    *l = (struct layout){.scene = scene};
+    l->lane_x = calloc(4 * lanes + 2 * edges, sizeof *l->lane_x);
+    l->leaving = calloc(2 * rows, sizeof *l->leaving);
+    l->labels = calloc(edges, sizeof *l->labels);
+    if (!l->lane_x || !l->leaving || !l->labels) {
+        layout_release(l);
+        return VARVE_NOMEM;
     }
-    free(numbers);
-    free(counts);
-    free(l.labels);
-    return status;
+    l->lane_w = l->lane_x + lanes;
+    l->gutter_x = l->lane_w + lanes;
+    l->gutter_w = l->gutter_x + lanes;
+    l->edge_from = l->gutter_w + lanes;
+    l->edge_to = l->edge_from + edges;
+    l->placed = l->leaving + rows;
+    measure_lanes(l);
+    fit(l);
+    return VARVE_OK;
+}
+
+double sc_svg_width(const struct sc_scene *scene, double *least) {
+    struct layout l;
+    if (layout_init(&l, scene) != VARVE_OK)
+        return *least = 0;
+    layout_release(&l);
+    *least = l.width * LEAST_SCALE;
+    return l.width;
+}
+
+int sc_svg(FILE *out, const struct sc_scene *scene, bool styled) {
+    struct layout l;
+    int status = layout_init(&l, scene);
+    if (status != VARVE_OK)
+        return status;
+    l.top = above(NULL, &l) + (scene->lane_count && *scene->lanes[0] ? 12 : 0);
+    l.height = below(NULL, &l) + MARGIN;
+    draw(out, &l, styled);
+    layout_release(&l);
+    return ferror(out) ? VARVE_IO : VARVE_OK;
 }

@@ -135,6 +135,23 @@ const char *sc_reason_name(int reason) {
     return (unsigned)reason < sizeof names / sizeof *names ? names[reason] : "";
 }
 
+const char *sc_reason_about(int reason) {
+    static const char *const texts[] = {
+        [VARVE_REASON_NONE] = "A transaction is refused.",
+        [VARVE_REASON_WRITE_WRITE] = "Refused: another had already committed a newer version of a row that was to be written.",
+        [VARVE_REASON_READ] = "Refused: a row that had been read has changed since.",
+        [VARVE_REASON_PHANTOM] = "Refused: a range that had been read has gained or lost rows since.",
+        [VARVE_REASON_STALE] = "Refused: the snapshot was overtaken, and the transaction went on to write.",
+        [VARVE_REASON_PRECONDITION] = "Refused: a row that had to be absent, or present, no longer is.",
+        [VARVE_REASON_WOUNDED] = "Refused: an older transaction needed a lock that this one held.",
+        [VARVE_REASON_DIED] = "Refused: an older transaction held the lock.",
+        [VARVE_REASON_CYCLE] = "Refused: the transactions waited for each other in a circle.",
+        [VARVE_REASON_LOCK_TIMEOUT] = "Refused: it waited too long for a lock.",
+        [VARVE_REASON_CONSTRAINT] = "Refused: a declared rule does not hold.",
+    };
+    return (unsigned)reason < sizeof texts / sizeof *texts ? texts[reason] : texts[0];
+}
+
 const char *sc_status_name(int status) {
     switch (status) {
     case VARVE_OK: return "ok";

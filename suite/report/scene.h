@@ -58,9 +58,11 @@ struct sc_edge {
 };
 
 struct sc_scene {
-    char title[240];
+    char title[240]; /* written above */
+    char name[240];  /* for those who cannot see it; empty: the title is */
     char before[SC_TEXT_BYTES], after[SC_TEXT_BYTES]; /* the rows at the start and at the end; may be empty */
     char proof[1600];
+    bool on_cycle; /* there is a cycle: edges that are not minor are on one */
     int lane_count;
     char (*lanes)[32]; /* [lane_count] names; empty where a lane stands for no session */
     struct sc_row *rows;
@@ -88,6 +90,8 @@ int sc_from_run(struct sc_scene *scene, const struct ss_schedule *schedule, cons
 /* Drawing. VARVE_OK, NOMEM or IO. `styled`: with the style inside (a page has it once: sc_svg_style). */
 int sc_svg(FILE *out, const struct sc_scene *scene, bool styled);
 extern const char sc_svg_style[];
+/* How wide it is, and how narrow a page may make it; 0 without memory. */
+double sc_svg_width(const struct sc_scene *scene, double *least);
 int sc_dot(FILE *out, const struct sc_scene *scene);
 int sc_text(FILE *out, const struct sc_scene *scene, unsigned columns);
 
@@ -97,6 +101,7 @@ const char *sc_edge_name(enum ck_edge_kind kind);  /* "rw" */
 const char *sc_edge_about(enum ck_edge_kind kind); /* one line */
 const char *sc_level_name(varve_isolation level);  /* "snapshot"; "" for 0 */
 const char *sc_reason_name(int reason);            /* two or three words of a varve_reason */
+const char *sc_reason_about(int reason);           /* a sentence */
 const char *sc_status_name(int status);            /* "conflict" */
 /* Appends to a text that ends in time: never past bytes - 1, always terminated. */
 void sc_append(char *text, size_t bytes, const char *format, ...) __attribute__((format(printf, 3, 4)));

@@ -13,7 +13,7 @@
 
 #include "report/scene_int.h"
 
-enum { VERSIONS_MAX = SS_TXNS_MAX + 1, NOBODY = -1 };
+enum { VERSIONS_MAX = SS_TXNS_MAX + 1, NOBODY = -1, PROOF_EDGES = 8 };
 
 struct version {
     int txn;  /* NOBODY: the initial one */
@@ -186,10 +186,39 @@ static void find_cycles(struct sc_scene *scene) {
                 reaches[i][j] |= reaches[i][k] && reaches[k][j];
     for (int i = 0; i < scene->box_count; i++)
         cyclic |= reaches[i][i];
+    scene->on_cycle = cyclic;
     for (int e = 0; e < scene->edge_count && cyclic; e++) {
         struct sc_edge *edge = &scene->edges[e];
         edge->minor = !reaches[scene->rows[edge->to_row].box][scene->rows[edge->from_row].box];
     }
+}
+
+/* One line for each edge of the cycle: why one transaction comes before another. */
+static void append_reason(struct sc_scene *scene, const struct sc_edge *edge) {
+    const char *from = scene->boxes[scene->rows[edge->from_row].box].name, *to = scene->boxes[scene->rows[edge->to_row].box].name;
+    const char *read = scene->rows[edge->kind == CK_WR ? edge->to_row : edge->from_row].text;
+    const char *written = scene->rows[edge->kind == CK_WR ? edge->from_row : edge->to_row].text;
+    sc_append(scene->proof, sizeof scene->proof, "%s before %s: ", from, to);
+    if (edge->kind == CK_WR)
+        sc_append(scene->proof, sizeof scene->proof, "%s saw (%s) what %s did (%s).\n", to, read, from, written);
+    else if (edge->kind == CK_WW)
+        sc_append(scene->proof, sizeof scene->proof, "%s wrote over %s.\n", to, edge->label);
+    else
+        sc_append(scene->proof, sizeof scene->proof, "%s did not see (%s) what %s did (%s).\n", from, read, to, written);
+}
+
+static void append_proof(struct sc_scene *scene) {
+    unsigned cycle = 0;
+    for (int e = 0; e < scene->edge_count; e++)
+        cycle += !scene->edges[e].minor && scene->on_cycle;
+    if (!cycle || cycle > PROOF_EDGES)
+        return;
+    if (*scene->proof)
+        sc_append(scene->proof, sizeof scene->proof, "\n");
+    for (int e = 0; e < scene->edge_count; e++)
+        if (!scene->edges[e].minor)
+            append_reason(scene, &scene->edges[e]);
+    sc_append(scene->proof, sizeof scene->proof, "A circle: no order, one after another, gives these answers.");
 }
 
 int sc_run_edges(struct sc_scene *scene, const struct ss_schedule *schedule, const struct ss_run *run,
@@ -202,7 +231,9 @@ int sc_run_edges(struct sc_scene *scene, const struct ss_schedule *schedule, con
         status = add_step(&r, i);
     if (status == VARVE_OK)
         status = add_overwrites(&r);
-    if (status == VARVE_OK)
+    if (status == VARVE_OK) {
         find_cycles(scene);
+        append_proof(scene);
+    }
     return status;
 }

@@ -233,6 +233,18 @@ static void end_row(const struct maker *m, const struct place *place, struct sc_
         sc_append(row->text, SC_TEXT_BYTES, "%s: %s", place->step == NO_STEP ? "abort" : "commit", sc_status_name(end->status));
 }
 
+/* The answer of a step that waited. */
+static void answer_text(const struct maker *m, unsigned step, char *text) {
+    if (is_refusal(m->run->answers[step].status)) {
+        sc_append(text, SC_TEXT_BYTES, "%s", sc_status_name(m->run->answers[step].status));
+        return;
+    }
+    sc_append(text, SC_TEXT_BYTES, "\u2026");
+    append_answer(m->schedule, m->run, step, text);
+    if (strlen(text) <= strlen("\u2026"))
+        sc_append(text, SC_TEXT_BYTES, " done");
+}
+
 static int add_place(struct maker *m, const struct place *place) {
     bool engine = place->txn >= SS_TXNS_MAX;
     struct sc_row row = {.box = engine ? SC_NONE : m->box[place->txn], .wait_end = SC_NONE, .kind = SC_STEP};
@@ -249,10 +261,7 @@ static int add_place(struct maker *m, const struct place *place) {
     } else if (place->order == AT_ANSWER) {
         row.kind = SC_ANSWER;
         row.refused = is_refusal(answer->status);
-        sc_append(row.text, SC_TEXT_BYTES, "\u2026");
-        append_answer(m->schedule, m->run, (unsigned)place->step, row.text);
-        if (strlen(row.text) <= strlen("\u2026"))
-            sc_append(row.text, SC_TEXT_BYTES, " done");
+        answer_text(m, (unsigned)place->step, row.text);
     } else {
         append_call(m->schedule, m->run, (unsigned)place->step, row.text);
         m->call_row[place->step] = index;

@@ -43,8 +43,8 @@ static void release(void) {
 }
 
 static char *page(const struct sp_about *about) {
-    char *text;
-    size_t size;
+    static char *text; /* static: gcc takes a stream's buffer for the address of the variable */
+    static size_t size;
     FILE *out = open_memstream(&text, &size);
     assert_int_equal(sp_page(out, &matrix, about), VARVE_OK);
     fclose(out);

@@ -10,7 +10,6 @@
 
 #include "base/bytes.h"
 #include "base/check.h"
-#include "base/planted.h"
 #include "db/db_int.h"
 #include "os/rcu.h"
 
@@ -243,7 +242,6 @@ static int replay_log(struct varve_db *db, struct vk_detail *detail) {
     uint64_t clock = vrn_manifest_clock(db->manifest);
     if (clock < cut) clock = cut;
     if (clock < recovered.max_cts) clock = recovered.max_cts;
-    if (VB_PLANTED(71) && clock > cut) clock--;
     vb_store_release(&db->domain.clock, clock);
     vb_store_release(&db->domain.durable, clock);
     return vtl_open(&config, &recovered, &db->log, detail);

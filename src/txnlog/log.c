@@ -11,6 +11,8 @@
  */
 #include "txnlog/txnlog_int.h"
 
+#include "base/planted.h"
+
 enum { BLOCK_UNITS = 256, BLOCK_BYTES_MOST = 1 << 20, BLOCK_UNITS_LEAST = 4 };
 
 /* --- the tail of the log that was recovered ----------------------------------------------------------------------- */
@@ -277,7 +279,8 @@ int vtl_open(const struct vtl_config *config, const struct vtl_recovered *recove
             free_log(made);
             return status;
         }
-        if (vb_load_acquire(&domain->clock) < made->cut) vb_store_release(&domain->clock, made->cut);
+        if (vb_load_acquire(&domain->clock) < made->cut && !VB_PLANTED(71))
+            vb_store_release(&domain->clock, made->cut);
         made->written = vb_load_acquire(&domain->clock);
         vb_store_release(&domain->durable, made->written);
     }

@@ -113,6 +113,7 @@ static int judge_all(struct job *job, size_t start, uint64_t first_log_seq, stru
         out->last_check = walk.inside && !chain.skip ? chain.check : walk.check;
         out->torn = walk.torn || walk.inside;
         out->max_cts = walk.max_cts;
+        if (VB_PLANTED(71) && out->max_cts > 1) out->max_cts--;
         status = VARVE_OK;
         if (out->last_seq + 1 < first_log_seq) {
             status = vtl_scan_corrupt(&job->scan, walk.file, walk.offset,

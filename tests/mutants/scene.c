@@ -53,6 +53,7 @@ static struct stage {
     unsigned count;
     struct session *running;
     bool detect;
+    char path[TD_PATH_BYTES]; /* empty: in memory */
     uint64_t now_ns;
     uint64_t progress; /* operations done and places passed */
     char keys[KEYS][WORD];
@@ -127,7 +128,8 @@ static bool on_wait(void *arg, const struct vk_wait_info *info) {
     (void)arg;
     if (st.running == NULL) return false;
     st.now_ns += 300000000;
-    if (!st.detect && info->kind != VK_WAIT_READER_BIT) st.running->sleeps_in = info->slot;
+    bool told = info->kind == VK_WAIT_LOCK || info->kind == VK_WAIT_GAP; /* when it is over, by on_wake */
+    if (!st.detect && told) st.running->sleeps_in = info->slot;
     pause_here(WAITS);
     return true;
 }
@@ -441,6 +443,21 @@ static void read_final(struct state *final) {
     }
 }
 
+/* Closes the database and opens it again; a failure to open it is an answer too. */
+static bool same_after_reopening(const struct state *before) {
+    struct state after;
+    td_close(st.db);
+    bool opened = varve_open(st.path, NULL, &st.db) == VARVE_OK;
+    if (!opened) {
+        varve_close(st.db);
+        st.db = NULL;
+        return false;
+    }
+    st.table = td_table(st.db, "t");
+    read_final(&after);
+    return memcmp(before, &after, sizeof after) == 0;
+}
+
 static size_t tell(size_t used, const struct session *s, unsigned number) {
     used += (size_t)snprintf(st.fault + used, sizeof st.fault - used, "\n      %u:", number);
     for (unsigned i = 0; i < s->count && used < sizeof st.fault; i++) {
@@ -509,6 +526,7 @@ static const char *judge(const struct scene *scene, bool ended) {
                 return fault("a wait ended by its timeout only");
     for (unsigned i = 0; scene->all_commit && i < st.count; i++)
         if (!st.sessions[i].committed) return fault("all must commit");
+    if (st.path[0] != 0 && !same_after_reopening(&final)) return fault("other rows, or none, when opened again");
     if (never_seen(scene)) return fault("this must never be answered");
     if (scene->never_only || some_order(&first, &final, 0)) return NULL;
     return fault("no serial order of the committed gives these answers and the rows at the end");
@@ -540,7 +558,8 @@ static void open_stage(const struct scene *scene, const char *scheme) {
     st.detect = strstr(options, "detect") != NULL;
     st.now_ns = 1000;
     vb_test_hooks = (struct vb_test_hooks){on_relax, on_futex, on_synchronize};
-    TD_STATUS(vdb_open(":memory:", options, &setup, &st.db), VARVE_OK);
+    if (scene->durable) td_scratch(st.path);
+    TD_STATUS(vdb_open(scene->durable ? st.path : ":memory:", options, &setup, &st.db), VARVE_OK);
     st.table = td_table(st.db, "t");
     st.home = fb_home();
     store_initial(scene->init);
@@ -564,7 +583,8 @@ const char *scene_run(const struct scene *scene, const char *scheme) {
     const char *verdict = judge(scene, ended);
     if (verdict == NULL && getenv("VARVE_SCENE") != NULL)
         printf("scene %s, %s: %s\n", scene->name, scheme, fault("it holds"));
-    if (ended) td_close(st.db); /* a stage whose sessions hang is left as it is */
+    if (ended && st.db != NULL) td_close(st.db); /* a stage whose sessions hang is left as it is */
+    if (st.path[0] != 0) td_remove_tree(st.path);
     vb_test_hooks = (struct vb_test_hooks){NULL, NULL, NULL};
     for (unsigned i = 0; i < st.count; i++) fb_free(st.sessions[i].fibre);
     fb_free(st.home);

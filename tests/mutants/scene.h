@@ -40,6 +40,7 @@ struct scene {
     const char *never[SC_SESSIONS];
     int never_only, all_commit;
     const char *options; /* more options of the database, with a comma before: ",deadlock=detect" */
+    int durable;         /* in files; what is there when all have ended is opened once more and must be the same */
 };
 
 /* NULL: it holds; else what was wrong, in a buffer that lives until the next call. */

@@ -6,9 +6,9 @@
  *                     version, or a key asked for is there now and was not, or the other way round
  *   snapshot          reads at the begin; commit refuses when a key written has a newer version
  *   serializable      as repeatable read, and for every key of a range that a scan has covered
- * A row read for update has no newer version at the commit, at any level. insert, update, delete and delete-range hold
- * at every level only while the presence they relied on is so. A read-only transaction reads at its begin and is never
- * refused; below snapshot it is served as snapshot.
+ * A row read for update is not changed by others until the end, at any level: their commits are refused. insert,
+ * update, delete and delete-range hold at every level only while the presence they relied on is so. A read-only
+ * transaction reads at its begin and is never refused; below snapshot it is served as snapshot.
  *
  * Invariant: a refused transaction is over at once, as whoever runs schedules on an engine ends it.
  * Sources: Adya, Weak Consistency, MIT 1999 (levels); Berenson et al., A Critique of ANSI SQL Isolation Levels, SIGMOD
@@ -92,10 +92,20 @@ static int get(const struct machine *m, struct view *v, unsigned key, int64_t *v
     return *value == SS_ABSENT ? VARVE_NOTFOUND : VARVE_OK;
 }
 
-/* The newest row, whatever a cursor reads, and nobody may change it from here on. */
+/* Another open transaction has taken the row for update. */
+static bool taken_by_other(const struct machine *m, const struct view *v, unsigned key) {
+    for (unsigned t = 0; t < m->schedule->txn_count; t++)
+        if (m->run->txns[t].begun && m->views[t].open && &m->views[t] != v && (m->views[t].for_update >> key & 1) != 0)
+            return true;
+    return false;
+}
+
+/* The newest row, whatever a cursor reads, and nobody may change it from here on. Whoever reads the state of its begin
+ * loses nothing by not waiting for another that has taken the row; whoever reads the newest would. */
 static int get_for_update(const struct machine *m, struct view *v, unsigned key, int64_t *value) {
     bool pinned = v->pinned;
-    if (!v->read_only && v->level == VARVE_SNAPSHOT && m->store.newest[key] > v->snapshot) return VARVE_CONFLICT;
+    bool newer = v->level == VARVE_SNAPSHOT && m->store.newest[key] > v->snapshot;
+    if (!v->read_only && (newer || (v->fresh && taken_by_other(m, v, key)))) return VARVE_CONFLICT;
     v->pinned = pinned && !v->fresh;
     note_item(m, v, key, true);
     *value = look(m, v, key);
@@ -250,6 +260,8 @@ static enum varve_reason refusal(const struct machine *m, const struct view *v) 
     const struct store *store = &m->store;
     bool first_committer = v->level == VARVE_SNAPSHOT || (m->way->first_committer_only && validates(v));
     if (v->read_only) return VARVE_REASON_NONE;
+    for (uint32_t left = v->own.own; left != 0; left &= left - 1)
+        if (taken_by_other(m, v, (unsigned)__builtin_ctz(left))) return VARVE_REASON_WRITE_WRITE;
     if (first_committer && any_newer(store, v->own.own | v->for_update, NULL, v->snapshot))
         return VARVE_REASON_WRITE_WRITE;
     if (presence_differs(m, v->own.relies_present, v->own.relies_absent)) return VARVE_REASON_PRECONDITION;

@@ -164,7 +164,9 @@ void st_space_close(struct st_stage *stage) {
 int st_split(struct st_stage *stage) {
     unsigned rows = stage->tiny ? SPLIT_ROWS_TINY : SPLIT_ROWS;
     struct varve_txn *txn;
-    int status = varve_begin(stage->db, NULL, &txn);
+    varve_txn_options options = VARVE_TXN_OPTIONS_INIT;
+    options.isolation = VARVE_READ_COMMITTED; /* as a writer it takes none of the few read locks there are */
+    int status = varve_begin(stage->db, &options, &txn);
     if (status != VARVE_OK) return status;
     uint8_t key[ST_PREFIX_BYTES + 2];
     memcpy(key, stage->space.prefix, ST_PREFIX_BYTES);

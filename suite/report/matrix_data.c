@@ -24,8 +24,7 @@ static void markdown_cell(FILE *out, const struct sr_cell *cell) {
     for (unsigned way = 0; way < SR_WAYS; way++)
         if (cell->way_runs[way] != 0 && (main_way == SR_WAYS || cell->way_runs[way] > cell->way_runs[main_way]))
             main_way = way;
-    fprintf(out, " %s%s |", main_way < SR_WAYS ? sr_way_name((enum sr_way)main_way) : "never",
-            cell->excused != 0 ? " (\\*)" : "");
+    fprintf(out, " %s |", main_way < SR_WAYS ? sr_way_name((enum sr_way)main_way) : "never");
 }
 
 static void markdown_scheme(FILE *out, const struct sr_matrix *matrix, unsigned from, unsigned to) {
@@ -75,11 +74,12 @@ static void markdown_published(FILE *out, const struct sr_matrix *matrix) {
 
 void sr_print_markdown(FILE *out, const struct sr_matrix *matrix) {
     fputs("**shown**: some interleaving shows it. Else it never happened, and the word tells how most of the interleavings\n"
-          "ended that show it at a weaker level (where none does anywhere: most of all interleavings): ",
+          "ended that show it at a weaker level (where none does anywhere: most of all interleavings):\n",
           out);
     for (unsigned way = 0; way < SR_WAYS; way++)
-        fprintf(out, "%s%s", sr_way_name((enum sr_way)way), way + 1 < SR_WAYS ? ", " : ". ");
-    fputs("(\\*): shown\nby schedules that say so of themselves, a rule that only the caller's reads keep, say. -: the level does not know it.\n\n",
+        fprintf(out, "%s%s", sr_way_name((enum sr_way)way), way + 1 < SR_WAYS ? ", " : ".\n");
+    fputs("A dash: the level does not know it. Where a level forbids a phenomenon, the schedules count that say so: a rule that only\n"
+          "the caller's own reads keep is kept at serializable alone.\n\n",
           out);
     for (unsigned from = 0, to; from < matrix->pair_count; from = to) {
         for (to = from + 1; to < matrix->pair_count; to++)

@@ -39,6 +39,9 @@ expect 0 'served ser' "$varve" anomalies --schedule "$scratch/good" --show lost/
 expect 2 'counted from 0' "$varve" anomalies --schedule "$scratch/good" --show lost/20
 expect 0 '"summary":"20 schedules' "$varve" anomalies --schedule "$scratch/good" --json
 expect 0 'lost' "$varve" anomalies --schedule "$scratch/good" --list
+expect 0 ' 0 violations' "$varve" anomalies --schedule "$scratch/good" --html "$scratch/page.html"
+grep -q '</html>' "$scratch/page.html" || bad=1
+expect 3 "$scratch/no/page" "$varve" anomalies --schedule "$scratch/good" --html "$scratch/no/page"
 for policy in no_wait wait_die detect; do
     expect 0 ' 0 violations' "$varve" anomalies --schedule "$scratch/good" --deadlock $policy
 done

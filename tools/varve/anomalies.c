@@ -5,9 +5,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/utsname.h>
+#include <time.h>
 #include <unistd.h>
 
-#include "report/matrix.h"
+#include "report/page.h"
 #include "varve_cmd.h"
 
 enum { FILES_MAX = 64, PROGRESS_AFTER_RUNS = 200000 };
@@ -251,6 +253,33 @@ static int report(const struct ask *ask, const struct sr_matrix *matrix) {
     return EXIT_DONE;
 }
 
+static int write_page(const struct ask *ask, const struct sr_matrix *matrix) {
+    struct utsname system;
+    char machine[256] = "", date[32] = "", command[512];
+    time_t now = time(NULL);
+    struct tm calendar;
+    if (uname(&system) == 0)
+        snprintf(machine, sizeof machine, "%.60s %.60s %.60s, %ld processors", system.sysname, system.release,
+                 system.machine, sysconf(_SC_NPROCESSORS_ONLN));
+    if (gmtime_r(&now, &calendar) != NULL) strftime(date, sizeof date, "%Y-%m-%d", &calendar);
+    snprintf(command, sizeof command, "varve anomalies --html %.400s", ask->html);
+    struct st_options run = {.deadlock = ask->sweep.deadlock,
+                             .tiny = ask->sweep.tiny,
+                             .keep_ghosts = ask->sweep.keep_ghosts,
+                             .seed = ask->sweep.seed};
+    struct sp_about about = {.version = varve_version(),
+                             .compiler = __VERSION__,
+                             .machine = machine,
+                             .date = date,
+                             .command = command,
+                             .run = &run};
+    FILE *out = fopen(ask->html, "w");
+    if (out == NULL) return cmd_fail(ask->html, VARVE_IO, strerror(errno));
+    int status = sp_page(out, matrix, &about);
+    if (fclose(out) != 0 && status == VARVE_OK) status = VARVE_IO;
+    return status == VARVE_OK ? EXIT_DONE : cmd_fail(ask->html, status, varve_strerror(status));
+}
+
 static int sweep(struct ask *ask, const struct ss_set *set) {
     struct sr_matrix matrix;
     char error[512];
@@ -261,6 +290,7 @@ static int sweep(struct ask *ask, const struct ss_set *set) {
     if (status == VARVE_INVALID) return cmd_usage(error);
     if (status != VARVE_OK) return cmd_fail("anomalies", status, error);
     int result = report(ask, &matrix);
+    if (result == EXIT_DONE && ask->html != NULL) result = write_page(ask, &matrix);
     if (result == EXIT_DONE && matrix.finding_count != 0) result = EXIT_NO;
     sr_release(&matrix);
     return result;

@@ -11,7 +11,8 @@ add_custom_command(OUTPUT "${varve_corpus}"
     COMMAND ${CMAKE_COMMAND} "-DOUT=${varve_corpus}" "-DFILES=${varve_schedule_list}"
         -P "${PROJECT_SOURCE_DIR}/cmake/corpus.cmake"
     DEPENDS ${varve_schedules} "${PROJECT_SOURCE_DIR}/cmake/corpus.cmake" VERBATIM)
-add_library(varve_suite STATIC ${varve_suite_sources} "${varve_corpus}")
+# The finder of peers' modules is the bench's; the suite runs schedules on them.
+add_library(varve_suite STATIC ${varve_suite_sources} "${varve_corpus}" "${PROJECT_SOURCE_DIR}/bench/peers/find.c")
 target_include_directories(varve_suite PUBLIC "${PROJECT_SOURCE_DIR}/suite" "${PROJECT_SOURCE_DIR}/include"
     PRIVATE "${PROJECT_SOURCE_DIR}/src" "${PROJECT_SOURCE_DIR}" ${VARVE_URCU_INCLUDE_DIRS} ${VARVE_XXHASH_INCLUDE_DIRS})
 target_link_libraries(varve_suite PUBLIC varve_flags Threads::Threads ${CMAKE_DL_LIBS}

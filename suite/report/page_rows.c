@@ -140,7 +140,7 @@ static void write_steps(struct pg_page *page, const struct ss_schedule *schedule
     for (unsigned s = 0; s < schedule->session_count; s++) {
         fprintf(page->out, "<span class=\"who\">s%u</span>    ", s + 1);
         for (unsigned i = schedule->first_step[s]; i < schedule->first_step[s + 1]; i++) {
-            fputs(i > schedule->first_step[s] ? " | " : "", page->out);
+            fputs(i == schedule->first_step[s] ? "" : schedule->steps[i].joined ? " &amp; " : " | ", page->out);
             pg_text(page, schedule->steps[i].text);
         }
         fputs("\n", page->out);

@@ -60,7 +60,7 @@ static bool read_elements(struct hs_lexer *x, struct hj_op *op, struct hj_micro 
 static bool read_result(struct hs_lexer *x, struct hj_op *op, enum hs_jepsen_shape *shape, struct hj_micro *micro) {
     enum hs_token token = hs_lex(x);
     if (micro->kind != HS_READ) return number(x, op, "what is written", &micro->value);
-    if (token == HT_NULL) return true;
+    if (token == HT_NULL || token == HT_CLOSE) return true; /* [:r key] is a read not yet answered */
     if (token != HT_SEQ) return be(x, op, shape, HJ_REGISTERS) && number(x, op, "what is read", &micro->value);
     return be(x, op, shape, HJ_LISTS) && read_elements(x, op, micro);
 }
@@ -81,7 +81,8 @@ static bool read_micro(struct hs_lexer *x, struct hs_history *h, enum hs_jepsen_
     if (token != HT_INTEGER && token != HT_STRING && token != HT_NAME)
         return wrong(x, op, "the key of a micro-operation must be a whole number, a string or a name");
     if (hs_lex_key(x, h, &micro.key) != VARVE_OK || !read_result(x, op, shape, &micro)) return false;
-    if (hs_lex(x) != HT_CLOSE) return wrong(x, op, "a micro-operation has a verb, a key and a value");
+    bool ended = x->token == HT_CLOSE && micro.kind == HS_READ && micro.value == HS_ABSENT;
+    if (!ended && hs_lex(x) != HT_CLOSE) return wrong(x, op, "a micro-operation has a verb, a key and a value");
     int status = hs_grow((void **)&op->micros, &op->micro_capacity, op->micro_count + 1, sizeof *op->micros);
     if (hs_lex_status(x, status) != VARVE_OK) return false;
     op->micros[op->micro_count++] = micro;

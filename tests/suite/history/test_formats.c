@@ -38,7 +38,7 @@ static const char list_edn[] =
     "; a comment\n"
     "{:type :invoke, :f :txn, :value [[:append 3 1] [:r 3 nil]], :process 0, :index 0, :time 10}\n"
     "{:type :info, :f :start-partition, :process :nemesis, :value [:isolated {\"n1\" #{\"n2\"}}], :time 11}\n"
-    "{:type :invoke, :f :txn, :value [[:append 4 7] [:r 4 nil]], :process 1, :index 2, :time 20}\n"
+    "{:type :invoke, :f :txn, :value [[:append 4 7] [:r 4]], :process 1, :index 2, :time 20}\n"
     "#jepsen.history.Op{:type :ok, :f :txn, :value [[:append 3 1] [:r 3 [1]]], :process 0, :index 3, :time 30}\n"
     "{:type :fail, :f :txn, :value [[:append 4 7] [:r 4 nil]], :process 1, :index 4, :time 40, :error #_ gone \"x\"}\n"
     "{:process 2 :type :invoke, :time 50 :value [[:append 5 1]]}\n"

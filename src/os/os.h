@@ -68,6 +68,9 @@ struct vos_ops {
                       struct vos_error *error); /* all or a status; a status leaves any part of it written */
     int (*file_sync)(struct vos_file *file, struct vos_error *error); /* fdatasync */
     int (*file_truncate)(struct vos_file *file, uint64_t size, struct vos_error *error);
+    /* Makes the file at least `size` bytes long, new bytes zero, and takes their room now: FULL here and not at a later
+     * write. A first write of such a byte may cost a journal entry at its sync that one of a written byte does not. */
+    int (*file_allocate)(struct vos_file *file, uint64_t size, struct vos_error *error);
     /* the rest of the world */
     uint64_t (*now_ns)(struct vos *os);  /* monotonic */
     uint64_t (*wall_ns)(struct vos *os); /* since 1970; never used for correctness */

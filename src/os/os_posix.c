@@ -194,6 +194,30 @@ static int file_truncate(struct vos_file *file, uint64_t size, struct vos_error 
     return failed == 0 ? VARVE_OK : vos_posix_fail(error, errno, "ftruncate", file->name, (int64_t)size);
 }
 
+/* A file system that cannot reserve is written to instead. */
+static int write_zeros(struct vos_file *file, uint64_t from, uint64_t size, struct vos_error *error) {
+    static const uint8_t zeros[64 << 10];
+    for (uint64_t at = from; at < size; at += sizeof(zeros)) {
+        size_t some = size - at < sizeof(zeros) ? (size_t)(size - at) : sizeof(zeros);
+        VB_TRY(file_write(file, at, zeros, some, error));
+    }
+    return VARVE_OK;
+}
+
+static int file_allocate(struct vos_file *file, uint64_t size, struct vos_error *error) {
+    if (size > INT64_MAX) return vos_posix_fail(error, EFBIG, "fallocate", file->name, -1);
+    uint64_t now;
+    VB_TRY(file_size(file, &now, error));
+    if (now >= size) return VARVE_OK;
+    int failed;
+    do
+        failed = fallocate(file->fd, 0, (off_t)now, (off_t)(size - now));
+    while (failed != 0 && errno == EINTR);
+    if (failed == 0) return VARVE_OK;
+    if (errno == EOPNOTSUPP || errno == ENOSYS) return write_zeros(file, now, size, error);
+    return vos_posix_fail(error, errno, "fallocate", file->name, (int64_t)size);
+}
+
 static uint64_t clock_ns(clockid_t clock) {
     struct timespec now;
     clock_gettime(clock, &now);
@@ -244,6 +268,7 @@ struct vos *vos_posix(void) {
         .file_write = file_write,
         .file_sync = file_sync,
         .file_truncate = file_truncate,
+        .file_allocate = file_allocate,
         .now_ns = now_ns,
         .wall_ns = wall_ns,
         .random = random_bytes,

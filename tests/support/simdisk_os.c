@@ -421,6 +421,14 @@ static int sim_file_truncate(struct vos_file *file, uint64_t size, struct vos_er
     return status == VARVE_OK ? VARVE_OK : report(error, status, "truncate", file->name);
 }
 
+/* Growing takes room here as it is, so reserving is the same. */
+static int sim_file_allocate(struct vos_file *file, uint64_t size, struct vos_error *error) {
+    pthread_mutex_lock(&file->disk->mutex);
+    bool grows = size > file->node->seen.size;
+    pthread_mutex_unlock(&file->disk->mutex);
+    return grows ? sim_file_truncate(file, size, error) : VARVE_OK;
+}
+
 /* Reads go back to what the disk holds; the size stays, as the inode is still in memory. */
 static void revert_sector(struct sim_node *node, uint64_t sector) {
     size_t from = (size_t)sector * SIM_SECTOR;
@@ -507,6 +515,7 @@ const struct vos_ops sim_vos_ops = {
     .file_write = sim_file_write,
     .file_sync = sim_file_sync,
     .file_truncate = sim_file_truncate,
+    .file_allocate = sim_file_allocate,
     .now_ns = sim_now_ns,
     .wall_ns = sim_wall_ns,
     .random = sim_random,

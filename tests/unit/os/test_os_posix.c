@@ -78,6 +78,13 @@ static void file__write_read_size_truncate(void **state) {
     assert_int_equal(ops->file_read(file, 0, data, 16, &got, NULL), VARVE_OK);
     assert_int_equal(got, 7);
     assert_memory_equal(data, "\0\0\0he\0\0", 7);
+    assert_int_equal(ops->file_allocate(file, 4, &error), VARVE_OK); /* long enough: nothing changes */
+    assert_int_equal(ops->file_allocate(file, 100000, &error), VARVE_OK);
+    assert_int_equal(ops->file_size(file, &size, &error), VARVE_OK);
+    assert_int_equal(size, 100000);
+    assert_int_equal(ops->file_read(file, 3, data, 4, &got, NULL), VARVE_OK);
+    assert_memory_equal(data, "he\0\0", 4);
+    assert_int_equal(ops->file_allocate(file, UINT64_MAX, &error), VARVE_FULL);
     assert_int_equal(ops->file_sync(file, &error), VARVE_OK);
     assert_int_equal(ops->file_write(file, 0, NULL, 0, &error), VARVE_OK);
     assert_int_equal(ops->file_close(file, &error), VARVE_OK);

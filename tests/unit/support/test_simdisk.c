@@ -101,6 +101,11 @@ static void sim__is_a_file_system(void **state) {
     assert_int_equal(os->ops->file_read(file, 1000, data, 10, &got, &error), VARVE_OK);
     assert_int_equal(got, 4);
     assert_memory_equal(data, "he\0\0", 4);
+    assert_int_equal(os->ops->file_allocate(file, 1000, &error), VARVE_OK);
+    assert_int_equal(os->ops->file_allocate(file, 1006, &error), VARVE_OK);
+    assert_int_equal(os->ops->file_size(file, &size, &error), VARVE_OK);
+    assert_int_equal(size, 1006);
+    assert_int_equal(os->ops->file_truncate(file, 1004, &error), VARVE_OK);
     struct vos_file *other = NULL;
     assert_int_equal(os->ops->file_open(dir, "a", VOS_CREATE, 0600, &other, &error), VARVE_EXISTS);
     assert_int_equal(os->ops->file_open(dir, "b", VOS_WRITE, 0600, &other, &error), VARVE_NOTFOUND);

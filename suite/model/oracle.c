@@ -66,6 +66,7 @@ static void take_next(const struct ss_answer *answer, struct smr_op *op, struct 
     op->rows = row;
     op->status = VARVE_OK;
     *row = (struct ss_row){answer->next_key, answer->value};
+    if (op->row_count == 0) place->low = place->high; /* a cursor stays at its end */
     if (op->row_count == 1 && place->reverse)
         place->high = answer->next_key < place->low ? place->low : answer->next_key;
     else if (op->row_count == 1)

@@ -142,20 +142,29 @@ static void renumber_expression(struct ss_expression *expression, const uint8_t 
         if (expression->terms[i].kind == SS_READ_OF) expression->terms[i].key = place[expression->terms[i].key];
 }
 
+static bool has_key(enum ss_verb verb) {
+    return verb >= SS_GET && verb <= SS_ADD;
+}
+
+static bool has_range(enum ss_verb verb) {
+    return verb == SS_SCAN || verb == SS_DELETE_RANGE || verb == SS_OPEN;
+}
+
 static void renumber(struct ss_schedule *schedule, const uint8_t place[]) {
     for (unsigned i = 0; i < schedule->step_count; i++) {
         struct ss_step *step = &schedule->steps[i];
-        step->key = place[step->key];
-        step->range.low = place[step->range.low];
-        step->range.high = place[step->range.high];
+        if (has_key(step->verb)) step->key = place[step->key];
+        if (has_range(step->verb)) step->range.low = place[step->range.low];
+        if (has_range(step->verb)) step->range.high = place[step->range.high];
         renumber_expression(&step->value, place);
         renumber_expression(&step->guard_left, place);
         renumber_expression(&step->guard_right, place);
     }
     for (unsigned i = 0; i < schedule->condition_count; i++) {
         struct ss_condition *condition = &schedule->conditions[i];
-        condition->key = place[condition->key];
-        for (unsigned r = 0; r < condition->row_count; r++) condition->rows[r].key = place[condition->rows[r].key];
+        if (condition->kind == SS_FINAL) condition->key = place[condition->key];
+        for (unsigned r = 0; r < condition->row_count; r++)
+            condition->rows[r].key = place[condition->rows[r].key];
     }
 }
 

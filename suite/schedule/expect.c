@@ -81,6 +81,12 @@ static const struct {
     {"constraint", VARVE_CONSTRAINT},
 };
 
+const char *ssp_status_name(int status) {
+    for (unsigned i = 0; i < sizeof status_words / sizeof status_words[0]; i++)
+        if (status_words[i].status == status) return status_words[i].word;
+    return "?";
+}
+
 static bool rows(struct ssp_reader *reader, struct ss_condition *condition) {
     condition->is_rows = true;
     while (!ssp_accept(reader, "}")) {

@@ -58,6 +58,7 @@ bool ssp_rest(struct ssp_reader *reader, char *text, size_t text_bytes);
 
 bool ssp_expression(struct ssp_reader *reader, struct ss_expression *expression); /* expression.c */
 bool ssp_session(struct ssp_reader *reader, unsigned session);                    /* steps.c */
+const char *ssp_status_name(int status); /* expect.c; the word for it in a condition */
 bool ssp_run_line(struct ssp_reader *reader);                                     /* expect.c */
 bool ssp_anomaly_line(struct ssp_reader *reader);
 bool ssp_rule_line(struct ssp_reader *reader, enum ss_rule_kind kind);

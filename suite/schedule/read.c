@@ -96,7 +96,7 @@ bool ssp_count(struct ssp_reader *reader, const char *what, unsigned most, unsig
 
 bool ssp_key(struct ssp_reader *reader, uint8_t *key) {
     struct ss_schedule *schedule = reader->schedule;
-    char word[sizeof schedule->keys[0]];
+    char word[sizeof schedule->keys[0]] = "";
     if (!ssp_word(reader, "", "a key", word, sizeof word)) return false;
     for (unsigned k = 0; k < schedule->key_count; k++) {
         if (strcmp(schedule->keys[k], word) != 0) continue;

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "varve.h"
 
@@ -172,6 +173,9 @@ struct ss_schedule {
  * `first_line` is the line number of `text`. OK, END (nothing but comments is left), INVALID with *problem. */
 int ss_parse(const char *text, unsigned first_line, struct ss_schedule *schedule, const char **next, unsigned *next_line,
              struct ss_problem *problem);
+
+/* The schedule as a file from which ss_parse reads the same: OK, or IO. */
+int ss_write(FILE *out, const struct ss_schedule *schedule);
 
 /* Interleavings, in lexical order of sessions, from 0. A session's steps keep their order, joined ones stay together. */
 uint64_t ss_interleavings(const struct ss_schedule *schedule); /* how many are to be run */

@@ -1,8 +1,9 @@
 /* keys.c - keys as numbers: interning, their order, and their text.
  *
- * The index is an open table of (half a hash, id + 1) with linear steps, at most five eighths full; the hash is XXH3.
- * The order is by memcmp, the shorter first of two with a common beginning: eight bytes of each key are compared as one
- * number before the rest is looked at.
+ * The index is an open table with linear steps, at most five eighths full; the hash is XXH3. A slot holds the first
+ * eight bytes and the size of its key, so that a short key is found with one access. The order is by memcmp, the
+ * shorter first of two with a common beginning: eight bytes of each key are compared as one number before the rest is
+ * looked at.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -15,8 +16,9 @@
 #include "history/history_int.h"
 
 struct slot {
-    uint32_t hash;
+    uint32_t hash;      /* its low byte is the size of the key, 255 for larger ones */
     uint32_t id_plus_1; /* 0 = empty */
+    uint64_t beginning; /* the first eight bytes as they lie, zeros behind the end */
 };
 struct hs_index {
     size_t mask;
@@ -31,10 +33,21 @@ uint64_t hs_index_memory(const struct hs_index *index) {
     return index == NULL ? 0 : sizeof *index + (index->mask + 1) * sizeof index->slots[0];
 }
 
-static void put(struct hs_index *index, uint32_t hash, uint32_t id) {
-    size_t at = hash & index->mask;
+/* The slot that a key has, but for its id. */
+static struct slot slot_of(const void *bytes, size_t size) {
+    struct slot slot = {.hash = (uint32_t)XXH3_64bits(bytes, size) << 8 | (size < 255 ? (uint32_t)size : 255u)};
+    if (size != 0) memcpy(&slot.beginning, bytes, size < 8 ? size : 8);
+    return slot;
+}
+
+static size_t place_of(const struct hs_index *index, const struct slot *slot) {
+    return (slot->hash * 0x9e3779b97f4a7c15u >> 24) & index->mask;
+}
+
+static void put(struct hs_index *index, const struct slot *slot) {
+    size_t at = place_of(index, slot);
     while (index->slots[at].id_plus_1 != 0) at = (at + 1) & index->mask;
-    index->slots[at] = (struct slot){hash, id + 1};
+    index->slots[at] = *slot;
 }
 
 static int make_room(struct hs_history *h) {
@@ -46,28 +59,28 @@ static int make_room(struct hs_history *h) {
     if (grown == NULL) return VARVE_NOMEM;
     grown->mask = slots - 1;
     for (size_t i = 0; old != NULL && i <= old->mask; i++)
-        if (old->slots[i].id_plus_1 != 0) put(grown, old->slots[i].hash, old->slots[i].id_plus_1 - 1);
+        if (old->slots[i].id_plus_1 != 0) put(grown, &old->slots[i]);
     free(old);
     h->index = grown;
     return VARVE_OK;
 }
 
-static bool find(const struct hs_history *h, uint32_t hash, const void *bytes, size_t size, uint32_t *id) {
+static bool find(const struct hs_history *h, const struct slot *wanted, const void *bytes, size_t size, uint32_t *id) {
     if (h->index == NULL) return false;
     const struct slot *slots = h->index->slots;
-    for (size_t at = hash & h->index->mask; slots[at].id_plus_1 != 0; at = (at + 1) & h->index->mask) {
-        if (slots[at].hash != hash) continue;
-        varve_slice known = hs_key_bytes(h, slots[at].id_plus_1 - 1);
-        if (known.size != size || (size != 0 && memcmp(known.data, bytes, size) != 0)) continue;
+    for (size_t at = place_of(h->index, wanted); slots[at].id_plus_1 != 0; at = (at + 1) & h->index->mask) {
+        if (slots[at].hash != wanted->hash || slots[at].beginning != wanted->beginning) continue;
         *id = slots[at].id_plus_1 - 1;
-        return true;
+        if (size <= 8) return true;
+        varve_slice known = hs_key_bytes(h, *id);
+        if (known.size == size && memcmp(known.data, bytes, size) == 0) return true;
     }
     return false;
 }
 
 int hs_key(struct hs_history *h, const void *bytes, size_t size, uint32_t *id) {
-    uint32_t hash = (uint32_t)XXH3_64bits(bytes, size);
-    if (find(h, hash, bytes, size, id)) return VARVE_OK;
+    struct slot slot = slot_of(bytes, size);
+    if (find(h, &slot, bytes, size, id)) return VARVE_OK;
     if (h->key_count >= UINT32_MAX - 2 || size > UINT32_MAX) return VARVE_TOOBIG;
     int status = make_room(h);
     if (status == VARVE_OK) status = hs_grow((void **)&h->keys, &h->key_capacity, h->key_count + 1, sizeof *h->keys);
@@ -78,7 +91,8 @@ int hs_key(struct hs_history *h, const void *bytes, size_t size, uint32_t *id) {
     h->keys[h->key_count++] = (struct hs_key){h->key_bytes_count, (uint32_t)size};
     if (size != 0) memcpy(h->key_bytes + h->key_bytes_count, bytes, size);
     h->key_bytes_count += size;
-    put(h->index, hash, *id);
+    slot.id_plus_1 = *id + 1;
+    put(h->index, &slot);
     return VARVE_OK;
 }
 

@@ -56,6 +56,23 @@ static bool add(struct hs_lexer *x, int byte) {
     return true;
 }
 
+/* All bytes of the buffer from here on that stand for themselves, at once. The predicate is a table of 256. */
+static bool add_run(struct hs_lexer *x, const bool *plain) {
+    struct hs_input *in = x->in;
+    do {
+        size_t from = in->at;
+        while (in->at < in->end && plain[in->buffer[in->at]]) in->at++;
+        size_t more = in->at - from;
+        if (x->size + more > HS_TOKEN_MAX) return bad(x, "a word of more than 512 KiB"), false;
+        int status = hs_grow((void **)&x->text, &x->capacity, x->size + more + 1, 1);
+        if (status != VARVE_OK) return (void)hs_lex_status(x, status), false;
+        memcpy(x->text + x->size, in->buffer + from, more);
+        x->size += more;
+        x->text[x->size] = 0;
+    } while (in->at == in->end && hs_input_fill(in));
+    return true;
+}
+
 static bool add_code_point(struct hs_lexer *x, uint32_t point) {
     if (point < 0x80) return add(x, (int)point);
     if (point < 0x800) return add(x, (int)(0xc0 | point >> 6)) && add(x, (int)(0x80 | (point & 63)));
@@ -104,8 +121,13 @@ static bool escape(struct hs_lexer *x) {
     }
 }
 
+/* Bytes of a string that stand for themselves: all but the quote, the backslash and control characters. */
+static const bool plain_in_string[256] = {
+    [' '] = true, [0x21] = true, [0x23 ... '\\' - 1] = true, ['\\' + 1 ... 0xff] = true};
+
 static enum hs_token lex_string(struct hs_lexer *x) {
     for (;;) {
+        if (!add_run(x, plain_in_string)) return HT_BAD;
         int byte = hs_take(x->in);
         if (byte == '"') return HT_STRING;
         if (byte < 0) return bad(x, "the file ends inside a string");
@@ -114,17 +136,17 @@ static enum hs_token lex_string(struct hs_lexer *x) {
     }
 }
 
-static bool in_word(int byte) {
-    if (byte < 0) return false;
-    if ((byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9')) return true;
-    return byte >= 0x80 || (byte != 0 && strchr("+-._*!?$%&=<>/|:#'", byte) != NULL);
-}
+/* Bytes of numbers, names and symbols; a colon inside one is EDN's alone. */
+#define WORD_BYTES                                                                                              \
+    ['0' ... '9'] = true, ['a' ... 'z'] = true, ['A' ... 'Z'] = true, ['+'] = true, ['-'] = true, ['.'] = true, \
+             ['_'] = true, ['*'] = true, ['!'] = true, ['?'] = true, ['$'] = true, ['%'] = true, ['&'] = true,  \
+             ['='] = true, ['<'] = true, ['>'] = true, ['/'] = true, ['|'] = true, ['#'] = true, ['\''] = true, \
+             [0x80 ... 0xff] = true
+static const bool in_json_word[256] = {WORD_BYTES}, in_edn_word[256] = {WORD_BYTES, [':'] = true};
 
-static bool take_word(struct hs_lexer *x) {
-    for (int byte = hs_peek(x->in); in_word(byte) && (x->edn || byte != ':'); byte = hs_peek(x->in))
-        if (!add(x, hs_take(x->in))) return false;
-    return true;
-}
+static bool in_word(int byte) { return byte >= 0 && in_edn_word[byte]; }
+
+static bool take_word(struct hs_lexer *x) { return add_run(x, x->edn ? in_edn_word : in_json_word); }
 
 /* --- numbers and words -------------------------------------------------------------------------------------------- */
 

@@ -115,14 +115,22 @@ static void write_finding(struct pg_page *page, const struct sr_finding *finding
     fputs("</li>\n", page->out);
 }
 
+static bool same_run(const struct sr_finding *a, const struct sr_finding *b) {
+    return a->schedule == b->schedule && a->interleaving == b->interleaving && a->pair == b->pair;
+}
+
 void pg_write_findings(struct pg_page *page) {
     const struct sr_matrix *m = page->matrix;
     if (!m->finding_count)
         return;
     fprintf(page->out, "<section class=\"violations\" id=\"violations\">\n<h2>%u violation%s</h2>\n<ol>\n", m->finding_count,
             m->finding_count == 1 ? "" : "s");
-    for (unsigned f = 0; f < m->finding_count && f < OPEN_FINDINGS; f++)
-        write_finding(page, &m->findings[f], f < PICTURED_FINDINGS);
+    unsigned pictured = 0;
+    for (unsigned f = 0; f < m->finding_count && f < OPEN_FINDINGS; f++) {
+        bool wanted = pictured < PICTURED_FINDINGS && (f == 0 || !same_run(&m->findings[f], &m->findings[f - 1]));
+        write_finding(page, &m->findings[f], wanted);
+        pictured += wanted;
+    }
     fputs("</ol>\n", page->out);
     if (m->finding_count > OPEN_FINDINGS) {
         fprintf(page->out, "<details>\n<summary>%u more</summary>\n<ol start=\"%u\">\n", m->finding_count - OPEN_FINDINGS,

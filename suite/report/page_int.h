@@ -24,7 +24,7 @@ struct pg_word {
     const char *id, *name, *known_as, *text; /* known_as: its names elsewhere, may be empty */
 };
 const struct pg_word *pg_word_find(const char *id);    /* NULL: not of the catalogue */
-const char *pg_family(const char *id);                 /* "Skew"; families by the first letter, the others by the id */
+const char *pg_family(const char *id);                 /* "Skew": by the letter of an id of the catalogue */
 const char *pg_level_long(varve_isolation level);      /* "repeatable read" */
 const char *pg_way_short(enum sr_way way);             /* for a cell: at most twelve columns a word */
 

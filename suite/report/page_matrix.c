@@ -109,7 +109,10 @@ static void write_legend(struct pg_page *page) {
     for (unsigned i = 0; i < sizeof marks / sizeof *marks; i++)
         fprintf(page->out, "<li><b class=\"%s\" aria-hidden=\"true\">%s</b> <strong>%s</strong> %s</li>\n", pg_mark_class(marks[i]),
                 pg_mark_sign(marks[i]), pg_mark_word(marks[i]), texts[i]);
-    fputs("</ul>\n", page->out);
+    fputs("</ul>\n<p class=\"levels\">", page->out);
+    for (unsigned level = VARVE_READ_UNCOMMITTED; level <= VARVE_SERIALIZABLE; level++)
+        fprintf(page->out, "<span><b>%s</b> %s</span> ", ss_level_name((varve_isolation)level), pg_level_long((varve_isolation)level));
+    fputs("</p>\n", page->out);
 }
 
 void pg_write_matrix(struct pg_page *page) {

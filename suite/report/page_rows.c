@@ -61,18 +61,33 @@ static unsigned showing_pair(const struct sr_matrix *m, unsigned schedule) {
     return best;
 }
 
+/* A step of this run was answered so, or waited, or was a crash. */
+static bool any_step(const struct pg_page *page, const struct ss_schedule *schedule, int status, bool waited, enum ss_verb verb) {
+    for (unsigned i = 0; i < schedule->step_count; i++) {
+        const struct ss_answer *answer = &page->run->answers[i];
+        if (answer->done && ((status != VARVE_OK && answer->status == status) || (waited && answer->waited) ||
+                             (verb != SS_VERBS && schedule->steps[i].verb == verb)))
+            return true;
+    }
+    return false;
+}
+
 /* What of this run stood in the way: read off its answers. */
 static const char *what_happened(const struct pg_page *page, const struct ss_schedule *schedule) {
-    bool waited = false;
     for (unsigned t = 0; t < schedule->txn_count && t < SS_TXNS_MAX; t++) {
         const struct ss_txn_end *end = &page->run->txns[t];
         if (end->begun && !end->committed && end->reason && end->reason < VARVE_REASON_RESOURCE)
             return sc_reason_about(end->reason);
     }
-    for (unsigned i = 0; i < schedule->step_count; i++)
-        waited |= page->run->answers[i].waited != 0;
-    return waited ? "A step waits until the other transaction has ended; then nothing is left of the danger."
-                  : "Nothing waits and nothing is refused: what each reads makes the outcome harmless.";
+    if (any_step(page, schedule, VARVE_CONSTRAINT, false, SS_VERBS))
+        return sc_reason_about(VARVE_REASON_CONSTRAINT);
+    if (any_step(page, schedule, VARVE_EXISTS, false, SS_VERBS))
+        return "The second is told that the row is there already.";
+    if (any_step(page, schedule, VARVE_OK, true, SS_VERBS))
+        return "A step waits until the other transaction has ended; then nothing is left of the danger.";
+    if (any_step(page, schedule, VARVE_OK, false, SS_CRASH))
+        return "After the crash everything that was acknowledged is there, and nothing else.";
+    return "Nothing waits and nothing is refused: what each reads makes the outcome harmless.";
 }
 
 static void write_prevented(struct pg_page *page, const struct ss_schedule *schedule, uint64_t interleaving, varve_isolation level) {
@@ -190,16 +205,29 @@ static void write_results(struct pg_page *page, unsigned index) {
     fputs("</table></div>\n", page->out);
 }
 
-static void write_schedule(struct pg_page *page, unsigned index, bool first) {
+static void write_strip(struct pg_page *page, const enum pg_mark *marks) {
     const struct sr_matrix *m = page->matrix;
-    const struct ss_schedule *schedule = m->set->schedules[index];
-    fputs("<article class=\"schedule\" id=\"s-", page->out);
-    pg_attribute(page, schedule->name);
-    fputs("\">\n<h4><code>", page->out);
+    fputs("<span class=\"strip\" aria-hidden=\"true\">", page->out);
+    for (unsigned p = 0; p < m->pair_count; p++) {
+        bool first = p && strcmp(m->pairs[p].scheme, m->pairs[p - 1].scheme) != 0;
+        fprintf(page->out, "<b class=\"%s%s\">%s</b>", pg_mark_class(marks[p]), first ? " first" : "", pg_mark_sign(marks[p]));
+    }
+    fputs("</span>", page->out);
+}
+
+static void write_name(struct pg_page *page, const struct ss_schedule *schedule) {
+    fputs("<code>", page->out);
     pg_text(page, schedule->name);
     fputs("</code> <small>", page->out);
     pg_number(page, ss_interleavings(schedule));
-    fprintf(page->out, " interleaving%s</small></h4>\n<p>", ss_interleavings(schedule) == 1 ? "" : "s");
+    fprintf(page->out, " interleaving%s</small>", ss_interleavings(schedule) == 1 ? "" : "s");
+}
+
+/* What a schedule is, what came out of it, and its pictures; `full`: what each scheme makes of it, too. */
+static void write_inside(struct pg_page *page, unsigned index, bool full) {
+    const struct sr_matrix *m = page->matrix;
+    const struct ss_schedule *schedule = m->set->schedules[index];
+    fputs("<p>", page->out);
     pg_text(page, schedule->about);
     if (*schedule->like) {
         fputs(" <small>Known from ", page->out);
@@ -212,43 +240,73 @@ static void write_schedule(struct pg_page *page, unsigned index, bool first) {
     unsigned pair = showing_pair(m, index);
     if (pair < m->pair_count) {
         write_shown(page, index, pair);
-        if (first)
+        if (full)
             write_prevented(page, schedule, m->cells[index][pair].first, VARVE_SERIALIZABLE);
-    } else if (first) {
+    } else if (full) {
         write_prevented(page, schedule, tense_interleaving(page, schedule), VARVE_READ_COMMITTED);
     }
+}
+
+static void write_leading(struct pg_page *page, unsigned index) {
+    fputs("<article class=\"schedule\" id=\"s-", page->out);
+    pg_attribute(page, page->matrix->set->schedules[index]->name);
+    fputs("\">\n<h4>", page->out);
+    write_name(page, page->matrix->set->schedules[index]);
+    fputs("</h4>\n", page->out);
+    write_inside(page, index, true);
     fputs("</article>\n", page->out);
+}
+
+/* One of the others: folded. */
+static void write_other(struct pg_page *page, unsigned index) {
+    enum pg_mark marks[SR_PAIRS_MAX];
+    for (unsigned p = 0; p < page->matrix->pair_count; p++)
+        marks[p] = pg_schedule_mark(page->matrix, index, p);
+    fputs("<details class=\"schedule\">\n<summary>", page->out);
+    write_name(page, page->matrix->set->schedules[index]);
+    write_strip(page, marks);
+    fputs("</summary>\n<article id=\"s-", page->out);
+    pg_attribute(page, page->matrix->set->schedules[index]->name);
+    fputs("\">\n", page->out);
+    write_inside(page, index, false);
+    fputs("</article>\n</details>\n", page->out);
 }
 
 /* --- a phenomenon --------------------------------------------------------------------------------------------------- */
 
-static void write_strip(struct pg_page *page, const struct sr_row *row) {
-    const struct sr_matrix *m = page->matrix;
-    fputs("<span class=\"strip\" aria-hidden=\"true\">", page->out);
-    for (unsigned p = 0; p < m->pair_count; p++) {
-        bool first = p && strcmp(m->pairs[p].scheme, m->pairs[p - 1].scheme) != 0;
-        enum pg_mark mark = pg_row_mark(m, row, p);
-        fprintf(page->out, "<b class=\"%s%s\">%s</b>", pg_mark_class(mark), first ? " first" : "", pg_mark_sign(mark));
+/* "predicate-skew" is named after "Predicate skew". */
+static bool named_after(const char *name, const char *title) {
+    for (; *name && *title; name++, title++) {
+        char lower = *title >= 'A' && *title <= 'Z' ? (char)(*title - 'A' + 'a') : *title == ' ' ? '-' : *title;
+        if (*name != lower)
+            return false;
     }
-    fputs("</span>", page->out);
+    return *name == *title;
 }
 
-/* The schedule that is pictured in full: the first that shows the phenomenon, else the first. */
+/* The schedule that is pictured in full: the one named after the phenomenon, else the first that shows it, else the first. */
 static unsigned leading_schedule(const struct sr_matrix *m, const struct sr_row *row) {
-    unsigned first = m->set->count;
-    for (unsigned i = m->set->count; i-- > 0;) {
+    const struct pg_word *word = pg_word_find(row->id);
+    unsigned best = m->set->count;
+    int best_score = -1;
+    for (unsigned i = 0; i < m->set->count; i++) {
         if (!m->chosen[i] || strcmp(m->set->schedules[i]->id, row->id))
             continue;
-        bool shows = showing_pair(m, i) < m->pair_count;
-        if (shows || first == m->set->count || showing_pair(m, first) == m->pair_count)
-            first = i;
+        int score = (showing_pair(m, i) < m->pair_count ? 1 : 0) + (word && named_after(m->set->schedules[i]->name, word->name) ? 2 : 0);
+        if (score > best_score) {
+            best_score = score;
+            best = i;
+        }
     }
-    return first;
+    return best;
 }
 
 static void write_phenomenon(struct pg_page *page, const struct sr_row *row) {
     const struct sr_matrix *m = page->matrix;
     const struct pg_word *word = pg_word_find(row->id);
+    enum pg_mark marks[SR_PAIRS_MAX];
+    for (unsigned p = 0; p < m->pair_count; p++)
+        marks[p] = pg_row_mark(m, row, p);
     fputs("<details class=\"phenomenon\" data-row=\"", page->out);
     pg_attribute(page, row->id);
     fputs("\">\n<summary><span class=\"id\">", page->out);
@@ -256,7 +314,7 @@ static void write_phenomenon(struct pg_page *page, const struct sr_row *row) {
     fputs("</span> <span class=\"name\">", page->out);
     pg_text(page, word ? word->name : row->title);
     fputs("</span>", page->out);
-    write_strip(page, row);
+    write_strip(page, marks);
     fputs("</summary>\n<div class=\"inside\" id=\"", page->out);
     pg_attribute(page, row->id);
     fputs("\">\n", page->out);
@@ -266,10 +324,12 @@ static void write_phenomenon(struct pg_page *page, const struct sr_row *row) {
     }
     unsigned leading = leading_schedule(m, row);
     if (leading < m->set->count)
-        write_schedule(page, leading, true);
+        write_leading(page, leading);
+    if (row->schedule_count > 1)
+        fprintf(page->out, "<h4 class=\"others\">%u more schedule%s of it</h4>\n", row->schedule_count - 1, row->schedule_count > 2 ? "s" : "");
     for (unsigned i = 0; i < m->set->count; i++)
         if (i != leading && m->chosen[i] && !strcmp(m->set->schedules[i]->id, row->id))
-            write_schedule(page, i, false);
+            write_other(page, i);
     fputs("<p class=\"back\"><a href=\"#matrix\">Back to the matrix</a></p>\n</div>\n</details>\n", page->out);
 }
 

@@ -51,6 +51,9 @@ static const struct pg_word words[] = {
     {"F1", "Recovery fork", "", "What is recovered after a crash is no state that readers could have seen, or lacks an acknowledged commit."},
     {"F2", "Dependent on non-durable", "", "An acknowledged transaction has read from a commit that a crash erased."},
     {"G1", "Liveness and honesty", "", "A missed or invented deadlock, a lost wake-up, a refusal without need, an answer from a dead transaction."},
+    {"H", "Hermitage's cases", "", "The cases of Hermitage that have a meaning for keys and values."},
+    {"PG", "PostgreSQL's cases", "", "The shapes of PostgreSQL's tests of serializable isolation and of its locks, as scans, reads and writes."},
+    {"BUG", "Cases from bugs", "", "The shapes of bugs that were reported against engines."},
 };
 
 const struct pg_word *pg_word_find(const char *id) {
@@ -65,15 +68,9 @@ const char *pg_family(const char *id) {
         "Uncommitted and own data", "What a reader sees", "Updates that get lost", "Skew",
         "Sessions and real time",   "Crashes",            "Waiting and answering",
     };
-    if (pg_word_find(id))
-        return families[id[0] - 'A'];
-    if (!strcmp(id, "PG"))
-        return "Shapes of PostgreSQL's tests of serializable isolation";
-    if (!strcmp(id, "BUG"))
-        return "Shapes of bugs that were found in engines";
-    if (!strcmp(id, "H"))
-        return "Shapes of Hermitage";
-    return "Other schedules";
+    if (!pg_word_find(id))
+        return "Other schedules";
+    return id[1] >= '0' && id[1] <= '9' ? families[id[0] - 'A'] : "Known from elsewhere";
 }
 
 const char *pg_level_long(varve_isolation level) {

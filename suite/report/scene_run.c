@@ -126,7 +126,7 @@ static void append_answer(const struct ss_schedule *s, const struct ss_run *run,
         sc_append(text, SC_TEXT_BYTES, " = ");
         append_rows(s, answer, text);
     } else if (called->verb == SS_NEXT && answer->status == VARVE_OK) {
-        sc_append(text, SC_TEXT_BYTES, " = %s=%" PRId64, key_name(s, answer->next_key), answer->value);
+        sc_append(text, SC_TEXT_BYTES, ": %s=%" PRId64, key_name(s, answer->next_key), answer->value);
     } else if (called->verb == SS_DELETE_RANGE) {
         sc_append(text, SC_TEXT_BYTES, " = %" PRId64 " row%s", answer->value, answer->value == 1 ? "" : "s");
     } else if (called->verb == SS_ADD) {

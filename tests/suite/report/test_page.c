@@ -94,6 +94,8 @@ static void page__has_every_cell(void **state) {
     assert_non_null(strstr(skew, "wounded"));
     assert_int_equal(count_of(text, "<details class=\"phenomenon\""), 3);
     assert_true(pictures_well_formed(text) >= 3 * 3 + 1);
+    for (const char *at = text; *at; at++)
+        TD_CHECK((unsigned char)*at >= 0x20 || *at == '\n', "a control character before %.40s", at + 1);
     free(skew);
     free(write);
     free(text);

@@ -25,13 +25,13 @@ static void wrap(struct piece *piece) {
     piece->binding = ATOM;
 }
 
-static void join(struct piece *left, struct piece *right, enum ss_term_kind kind) {
+static void join(struct piece *left, struct piece right, enum ss_term_kind kind) {
     enum binding binding = kind == SS_TIMES ? PRODUCT : SUM;
     if (left->binding > binding) wrap(left);
-    if (right->binding >= binding) wrap(right);
+    if (right.binding >= binding) wrap(&right);
     size_t used = strlen(left->text);
     char sign = kind == SS_TIMES ? '*' : kind == SS_PLUS ? '+' : '-';
-    snprintf(left->text + used, sizeof left->text - used, "%c%s", sign, right->text);
+    snprintf(left->text + used, sizeof left->text - used, "%c%s", sign, right.text);
     left->binding = binding;
 }
 
@@ -54,7 +54,7 @@ static void write_expression(FILE *out, const struct ss_schedule *schedule, cons
             atom(schedule, term, &stack[depth++]);
         } else {
             depth--;
-            join(&stack[depth - 1], &stack[depth], (enum ss_term_kind)term->kind);
+            join(&stack[depth - 1], stack[depth], (enum ss_term_kind)term->kind);
         }
     }
     fputs(stack[0].text, out);

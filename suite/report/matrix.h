@@ -136,7 +136,8 @@ void sr_summary(const struct sr_matrix *matrix, char *buffer, size_t buffer_byte
 void sr_print_text(FILE *out, const struct sr_matrix *matrix, bool colours);
 void sr_print_findings(FILE *out, const struct sr_matrix *matrix);
 void sr_print_markdown(FILE *out, const struct sr_matrix *matrix); /* the part of docs/isolation.md */
-void sr_print_json(FILE *out, const struct sr_matrix *matrix);
+struct sr_peers;
+void sr_print_json(FILE *out, const struct sr_matrix *matrix, const struct sr_peers *peers); /* peers NULL: none */
 
 /* One schedule, one interleaving, one pair, step by step. OK, INVALID (text in `error`), NOMEM, IO. */
 int sr_show(FILE *out, const struct ss_schedule *schedule, uint64_t interleaving, const struct st_options *options,

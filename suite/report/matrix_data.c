@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "report/matrix_int.h"
+#include "report/peers.h"
 
 /* --- Markdown ----------------------------------------------------------------------------------------------------- */
 
@@ -104,18 +105,18 @@ static void json_string(FILE *out, const char *text) {
     fputc('"', out);
 }
 
-static void json_named(FILE *out, const char *name, const char *text) {
+void sr_json_named(FILE *out, const char *name, const char *text) {
     fprintf(out, "\"%s\":", name);
     json_string(out, text);
 }
 
 static void json_pair(FILE *out, const struct sr_pair *pair) {
     fputc('{', out);
-    json_named(out, "scheme", pair->scheme);
+    sr_json_named(out, "scheme", pair->scheme);
     fputc(',', out);
-    json_named(out, "asked", ss_level_name(pair->asked));
+    sr_json_named(out, "asked", ss_level_name(pair->asked));
     fputc(',', out);
-    json_named(out, "served", ss_level_name(pair->served));
+    sr_json_named(out, "served", ss_level_name(pair->served));
 }
 
 static void json_ways(FILE *out, const struct sr_cell *cell) {
@@ -135,7 +136,7 @@ static void json_cell(FILE *out, const struct sr_matrix *matrix, unsigned pair, 
     fprintf(out, ",\"demand\":\"%s\",\"runs\":%llu,\"shown\":%llu,\"excused\":%llu,", demands[cell->demand],
             (unsigned long long)cell->runs, (unsigned long long)cell->shown, (unsigned long long)cell->excused);
     if (cell->shown != 0) {
-        json_named(out, "first_schedule", matrix->set->schedules[cell->first_schedule]->name);
+        sr_json_named(out, "first_schedule", matrix->set->schedules[cell->first_schedule]->name);
         fprintf(out, ",\"first_interleaving\":%llu,", (unsigned long long)cell->first);
     }
     json_ways(out, cell);
@@ -162,13 +163,13 @@ static void json_schedules(FILE *out, const struct sr_matrix *matrix) {
         if (!matrix->chosen[i]) continue;
         const struct ss_schedule *schedule = matrix->set->schedules[i];
         fprintf(out, "%s {", comma);
-        json_named(out, "name", schedule->name);
+        sr_json_named(out, "name", schedule->name);
         fputc(',', out);
-        json_named(out, "id", schedule->id);
+        sr_json_named(out, "id", schedule->id);
         fputc(',', out);
-        json_named(out, "file", matrix->set->files[i]);
+        sr_json_named(out, "file", matrix->set->files[i]);
         fprintf(out, ",\"line\":%u,", schedule->line);
-        json_named(out, "about", schedule->about);
+        sr_json_named(out, "about", schedule->about);
         fprintf(out, ",\"interleavings\":%llu,\n   ", (unsigned long long)ss_interleavings(schedule));
         json_cells(out, matrix, matrix->cells[i]);
         comma = ",\n";
@@ -183,34 +184,34 @@ static void json_findings(FILE *out, const struct sr_matrix *matrix) {
         fputs(i != 0 ? ",\n " : "\n ", out);
         json_pair(out, &matrix->pairs[finding->pair]);
         fputc(',', out);
-        json_named(out, "kind", sr_finding_name(finding->kind));
+        sr_json_named(out, "kind", sr_finding_name(finding->kind));
         fputc(',', out);
-        json_named(out, "id", finding->id);
+        sr_json_named(out, "id", finding->id);
         if (finding->schedule != UINT_MAX) {
             fputc(',', out);
-            json_named(out, "schedule", matrix->set->schedules[finding->schedule]->name);
+            sr_json_named(out, "schedule", matrix->set->schedules[finding->schedule]->name);
             fputc(',', out);
-            json_named(out, "file", matrix->set->files[finding->schedule]);
+            sr_json_named(out, "file", matrix->set->files[finding->schedule]);
             fprintf(out, ",\"line\":%u", finding->line);
         }
         if (finding->interleaving != SR_NEVER)
             fprintf(out, ",\"interleaving\":%llu", (unsigned long long)finding->interleaving);
         fprintf(out, ",\"count\":%llu,", (unsigned long long)finding->count);
-        json_named(out, "text", finding->text);
+        sr_json_named(out, "text", finding->text);
         fputc('}', out);
     }
     fputs("],\n", out);
 }
 
-void sr_print_json(FILE *out, const struct sr_matrix *matrix) {
+void sr_print_json(FILE *out, const struct sr_matrix *matrix, const struct sr_peers *peers) {
     char summary[160];
     fputs("{\"phenomena\":[\n", out);
     for (unsigned i = 0; i < matrix->row_count; i++) {
         const struct sr_row *row = &matrix->rows[i];
         fputs(i != 0 ? ",\n {" : " {", out);
-        json_named(out, "id", row->id);
+        sr_json_named(out, "id", row->id);
         fputc(',', out);
-        json_named(out, "title", row->title);
+        sr_json_named(out, "title", row->title);
         fprintf(out, ",\"schedules\":%u,\"interleavings\":%llu,\n   ", row->schedule_count,
                 (unsigned long long)row->interleavings);
         json_cells(out, matrix, row->cells);
@@ -218,10 +219,15 @@ void sr_print_json(FILE *out, const struct sr_matrix *matrix) {
     fputs("],\n", out);
     json_schedules(out, matrix);
     json_findings(out, matrix);
+    if (peers != NULL) {
+        fputs("\"peers\":", out);
+        sr_peers_print_json(out, matrix, peers);
+        fputs(",\n", out);
+    }
     sr_summary(matrix, summary, sizeof summary);
     fprintf(out, "\"schedule_count\":%llu,\"interleavings\":%llu,\"runs\":%llu,\"ns\":%llu,",
             (unsigned long long)matrix->schedules, (unsigned long long)matrix->interleavings,
             (unsigned long long)matrix->runs, (unsigned long long)matrix->ns);
-    json_named(out, "summary", summary);
+    sr_json_named(out, "summary", summary);
     fputs("}\n", out);
 }

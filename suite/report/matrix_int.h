@@ -50,6 +50,9 @@ extern const struct sr_published sr_published[SR_PUBLISHED]; /* PostgreSQL's tes
 int sr_find_schedule(const struct sr_matrix *matrix, const char *name); /* chosen; -1: none */
 void sr_cell_text(const struct sr_cell *cell, char text[SR_CELL_TEXT]);
 
+/* matrix_data.c: "name":"text", escaped */
+void sr_json_named(FILE *out, const char *name, const char *text);
+
 /* matrix.c */
 void sr_add_cell(struct sr_cell *to, const struct sr_cell *from);
 int sr_add_finding(struct sr_matrix *matrix, const struct sr_finding *finding);

@@ -22,38 +22,45 @@ enum { BELOW = 0x20, FENCE_LOW = 0x2f, OURS = 0x30, FENCE_HIGH = 0x31, ABOVE = 0
 
 /* --- keys and values ---------------------------------------------------------------------------------------------- */
 
-varve_slice st_key(const struct st_stage *stage, unsigned key, uint8_t buffer[ST_KEY_BYTES]) {
-    const struct st_space *space = &stage->space;
-    size_t size = strlen(stage->schedule->keys[key]);
-    memcpy(buffer, space->prefix, ST_PREFIX_BYTES);
-    memcpy(buffer + space->prefix_bytes, stage->schedule->keys[key], size);
-    return (varve_slice){buffer, space->prefix_bytes + size};
+varve_slice st_key(const struct st_keys *keys, unsigned key, uint8_t buffer[ST_KEY_BYTES]) {
+    size_t size = strlen(keys->schedule->keys[key]);
+    memcpy(buffer, keys->prefix, ST_PREFIX_BYTES);
+    memcpy(buffer + keys->prefix_bytes, keys->schedule->keys[key], size);
+    return (varve_slice){buffer, keys->prefix_bytes + size};
 }
 
-unsigned st_key_number(const struct st_stage *stage, varve_slice key) {
-    const struct st_space *space = &stage->space;
-    if (key.size < space->prefix_bytes || memcmp(key.data, space->prefix, space->prefix_bytes) != 0) return SS_KEYS_MAX;
-    const char *text = (const char *)key.data + space->prefix_bytes;
-    size_t size = key.size - space->prefix_bytes;
-    for (unsigned k = 0; k < stage->schedule->key_count; k++)
-        if (strlen(stage->schedule->keys[k]) == size && memcmp(stage->schedule->keys[k], text, size) == 0) return k;
+unsigned st_key_number(const struct st_keys *keys, varve_slice key) {
+    if (key.size < keys->prefix_bytes || memcmp(key.data, keys->prefix, keys->prefix_bytes) != 0) return SS_KEYS_MAX;
+    const char *text = (const char *)key.data + keys->prefix_bytes;
+    size_t size = key.size - keys->prefix_bytes;
+    for (unsigned k = 0; k < keys->schedule->key_count; k++)
+        if (strlen(keys->schedule->keys[k]) == size && memcmp(keys->schedule->keys[k], text, size) == 0) return k;
     return SS_KEYS_MAX;
 }
 
-void st_bounds(const struct st_stage *stage, const struct ss_range *range, struct st_bounds *bounds) {
-    const struct st_space *space = &stage->space;
+void st_bounds(const struct st_keys *keys, const struct ss_range *range, struct st_bounds *bounds) {
     bounds->range = (varve_range){.limit = range->limit, .reverse = range->reverse};
-    if (range->low < SS_KEYS_MAX)
-        bounds->range.low = st_key(stage, range->low, bounds->low);
-    else if (space->prefix_bytes != 0)
-        bounds->range.low = (varve_slice){space->prefix, space->prefix_bytes};
-    if (range->high < SS_KEYS_MAX) {
-        bounds->range.high = st_key(stage, range->high, bounds->high);
-    } else if (space->prefix_bytes != 0) {
-        memcpy(bounds->high, space->prefix, space->prefix_bytes);
-        bounds->high[space->prefix_bytes - 1]++;
-        bounds->range.high = (varve_slice){bounds->high, space->prefix_bytes};
+    if (range->low < SS_KEYS_MAX) {
+        bounds->range.low = st_key(keys, range->low, bounds->low);
+    } else if (keys->prefix_bytes != 0) {
+        memcpy(bounds->low, keys->prefix, keys->prefix_bytes);
+        bounds->range.low = (varve_slice){bounds->low, keys->prefix_bytes};
     }
+    if (range->high < SS_KEYS_MAX) {
+        bounds->range.high = st_key(keys, range->high, bounds->high);
+    } else if (keys->prefix_bytes != 0) {
+        memcpy(bounds->high, keys->prefix, keys->prefix_bytes);
+        bounds->high[keys->prefix_bytes - 1]++;
+        bounds->range.high = (varve_slice){bounds->high, keys->prefix_bytes};
+    }
+}
+
+void st_prefix(struct st_keys *keys, uint64_t run_number) {
+    uint32_t middle = UINT32_C(1) << 31, step = (uint32_t)(run_number / 2 + 1);
+    uint32_t number = run_number % 2 == 0 ? middle + step : middle - step;
+    for (unsigned i = 0; i < 4; i++) keys->prefix[i] = (uint8_t)(number >> (24 - 8 * i));
+    keys->prefix[4] = OURS;
+    keys->prefix_bytes = ST_PREFIX_BYTES;
 }
 
 void st_value(int64_t number, uint8_t bytes[8]) {
@@ -86,18 +93,9 @@ static int own_table(struct st_stage *stage) {
     return status;
 }
 
-static void choose_prefix(struct st_stage *stage) {
-    struct st_space *space = &stage->space;
-    uint32_t middle = UINT32_C(1) << 31, step = (uint32_t)(stage->run_number / 2 + 1);
-    uint32_t number = stage->run_number % 2 == 0 ? middle + step : middle - step;
-    for (unsigned i = 0; i < 4; i++) space->prefix[i] = (uint8_t)(number >> (24 - 8 * i));
-    space->prefix[4] = OURS;
-    space->prefix_bytes = ST_PREFIX_BYTES;
-}
-
 static int fence(struct st_stage *stage, struct varve_txn *txn) {
     uint8_t key[ST_PREFIX_BYTES];
-    memcpy(key, stage->space.prefix, sizeof key);
+    memcpy(key, stage->space.keys.prefix, sizeof key);
     key[sizeof key - 1] = FENCE_LOW;
     int status = varve_put(txn, stage->space.table, (varve_slice){key, sizeof key}, VARVE_STR("fence"));
     key[sizeof key - 1] = FENCE_HIGH;
@@ -112,7 +110,7 @@ static int initial_rows(struct st_stage *stage, struct varve_txn *txn) {
     for (unsigned k = 0; k < schedule->key_count; k++) {
         if (schedule->initial[k] == SS_ABSENT) continue;
         st_value(schedule->initial[k], bytes);
-        int status = varve_put(txn, stage->space.table, st_key(stage, k, buffer), (varve_slice){bytes, sizeof bytes});
+        int status = varve_put(txn, stage->space.table, st_key(&stage->space.keys, k, buffer), (varve_slice){bytes, sizeof bytes});
         if (status != VARVE_OK) return status;
     }
     return VARVE_OK;
@@ -139,7 +137,7 @@ static int fill(struct st_stage *stage, bool clear, bool fenced) {
 int st_space_open(struct st_stage *stage) {
     struct st_space *space = &stage->space;
     const struct ss_schedule *schedule = stage->schedule;
-    *space = (struct st_space){.table = stage->memory_table};
+    *space = (struct st_space){.table = stage->memory_table, .keys = {.schedule = schedule}};
     bool split = has_verb(schedule, SS_SPLIT);
     bool own = schedule->constraint_count != 0 || schedule->durable || stage->fresh_tables ||
                (stage->run_number % FRESH_EVERY == 0 && !stage->keep_ghosts && !split);
@@ -148,7 +146,7 @@ int st_space_open(struct st_stage *stage) {
         int status = own_table(stage);
         if (status != VARVE_OK) return status;
     }
-    if (split || (!own && !stage->keep_ghosts)) choose_prefix(stage);
+    if (split || (!own && !stage->keep_ghosts)) st_prefix(&space->keys, stage->run_number);
     return fill(stage, !own && stage->keep_ghosts && !split, split);
 }
 
@@ -169,7 +167,7 @@ int st_split(struct st_stage *stage) {
     int status = varve_begin(stage->db, &options, &txn);
     if (status != VARVE_OK) return status;
     uint8_t key[ST_PREFIX_BYTES + 2];
-    memcpy(key, stage->space.prefix, ST_PREFIX_BYTES);
+    memcpy(key, stage->space.keys.prefix, ST_PREFIX_BYTES);
     for (unsigned i = 0; i < rows && status == VARVE_OK; i++) {
         key[ST_PREFIX_BYTES - 1] = BELOW;
         key[ST_PREFIX_BYTES] = (uint8_t)(255 - i);
@@ -198,11 +196,11 @@ int st_final(struct st_stage *stage) {
     for (unsigned k = 0; k < stage->schedule->key_count; k++) stage->run->final[k] = SS_ABSENT;
     int status = varve_begin(stage->db, &options, &txn);
     if (status != VARVE_OK) return status;
-    st_bounds(stage, &(struct ss_range){.low = SS_KEYS_MAX, .high = SS_KEYS_MAX}, &bounds);
+    st_bounds(&stage->space.keys, &(struct ss_range){.low = SS_KEYS_MAX, .high = SS_KEYS_MAX}, &bounds);
     status = varve_cursor_open(txn, stage->space.table, &bounds.range, &cursor);
     while (status == VARVE_OK && (status = varve_cursor_next(cursor, &key, &value)) == VARVE_OK) {
         bool good;
-        unsigned number = st_key_number(stage, key);
+        unsigned number = st_key_number(&stage->space.keys, key);
         if (number == SS_KEYS_MAX)
             st_note(stage, "at the end there is a key that nobody has written");
         else

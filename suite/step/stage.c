@@ -76,7 +76,7 @@ static int ask_levels(struct st_stage *stage) {
 
 /* --- opening and closing a stage ---------------------------------------------------------------------------------- */
 
-static const char *scratch_directory(const char *given) {
+const char *st_scratch(const char *given) {
     if (given != NULL) return given;
     if (access("/dev/shm", W_OK | X_OK) == 0) return "/dev/shm";
     const char *directory = getenv("TMPDIR");
@@ -94,7 +94,7 @@ int st_open(const struct st_options *options, struct st_stage **out, char *error
     const char *deadlock = options->deadlock != NULL ? options->deadlock : "wound_wait";
     snprintf(stage->scheme, sizeof stage->scheme, "%s", options->scheme);
     snprintf(stage->deadlock, sizeof stage->deadlock, "%s", deadlock);
-    snprintf(stage->directory, sizeof stage->directory, "%s", scratch_directory(options->directory));
+    snprintf(stage->directory, sizeof stage->directory, "%s", st_scratch(options->directory));
     stage->detect = strcmp(deadlock, "detect") == 0;
     stage->tiny = options->tiny;
     stage->keep_ghosts = options->keep_ghosts;

@@ -50,12 +50,18 @@ struct st_txn_witness {
     bool torn; /* read committed under short locks */
 };
 
-/* Where a run keeps its rows: a table and, unless the table is its own, a prefix before every key. */
-struct st_space {
-    struct varve_table *table;
+/* The keys of a run: those of its schedule, unless the table is its own behind a prefix of the run's. */
+struct st_keys {
+    const struct ss_schedule *schedule;
     uint8_t prefix[ST_PREFIX_BYTES];
     unsigned prefix_bytes; /* 0: the table is the run's own */
-    char name[32];         /* of that table, to drop it; empty: not */
+};
+
+/* Where a run keeps its rows. */
+struct st_space {
+    struct varve_table *table;
+    struct st_keys keys;
+    char name[32]; /* of a table of its own, to drop it; empty: not */
 };
 
 struct st_stage {
@@ -119,14 +125,15 @@ void st_txn_lost(struct st_stage *stage, struct st_session *session, int status,
 /* space.c: keys and rows. */
 int st_space_open(struct st_stage *stage); /* the place for this run, with its initial rows */
 void st_space_close(struct st_stage *stage);
-varve_slice st_key(const struct st_stage *stage, unsigned key, uint8_t buffer[ST_KEY_BYTES]);
+varve_slice st_key(const struct st_keys *keys, unsigned key, uint8_t buffer[ST_KEY_BYTES]);
 /* The number of a key that came from the engine; SS_KEYS_MAX: none of the schedule's. */
-unsigned st_key_number(const struct st_stage *stage, varve_slice key);
+unsigned st_key_number(const struct st_keys *keys, varve_slice key);
 struct st_bounds {
     varve_range range;
     uint8_t low[ST_KEY_BYTES], high[ST_KEY_BYTES];
 };
-void st_bounds(const struct st_stage *stage, const struct ss_range *range, struct st_bounds *bounds);
+void st_bounds(const struct st_keys *keys, const struct ss_range *range, struct st_bounds *bounds);
+void st_prefix(struct st_keys *keys, uint64_t run_number); /* of that run, in a table that many share */
 void st_value(int64_t number, uint8_t bytes[8]);
 int64_t st_number(varve_slice value, bool *good);
 int st_final(struct st_stage *stage);
@@ -136,7 +143,9 @@ int st_split(struct st_stage *stage); /* rows beside the keys until leaves split
 int st_files_open(struct st_stage *stage);
 int st_files_crash(struct st_stage *stage); /* no transaction is open any more */
 void st_files_close(struct st_stage *stage);
-/* stage.c: a database as the stage's options say; *turns is opened too. */
+/* stage.c: where files go: `given`, or a place that costs little. */
+const char *st_scratch(const char *given);
+/* A database as the stage's options say; *turns is opened too. */
 int st_database_open(struct st_stage *stage, const char *path, const char *sync, struct varve_db **db);
 
 #endif

@@ -178,7 +178,7 @@ static void see(struct st_stage *stage, struct st_session *session, const struct
 static int step_get(struct st_stage *stage, struct st_session *session, const struct ss_step *step,
                     struct ss_answer *answer) {
     uint8_t buffer[ST_KEY_BYTES];
-    varve_slice key = st_key(stage, step->key, buffer), value;
+    varve_slice key = st_key(&stage->space.keys, step->key, buffer), value;
     int status = step->verb == SS_GET ? varve_get(session->txn, stage->space.table, key, &value)
                                       : varve_get_for_update(session->txn, stage->space.table, key, &value);
     answer->value = SS_ABSENT;
@@ -190,7 +190,7 @@ static int step_get(struct st_stage *stage, struct st_session *session, const st
 static int step_has(struct st_stage *stage, struct st_session *session, const struct ss_step *step,
                     struct ss_answer *answer) {
     uint8_t buffer[ST_KEY_BYTES];
-    int status = varve_contains(session->txn, stage->space.table, st_key(stage, step->key, buffer));
+    int status = varve_contains(session->txn, stage->space.table, st_key(&stage->space.keys, step->key, buffer));
     answer->value = status == VARVE_OK ? 0 : SS_ABSENT;
     if (status == VARVE_OK || status == VARVE_NOTFOUND) see(stage, session, step);
     return status;
@@ -199,7 +199,7 @@ static int step_has(struct st_stage *stage, struct st_session *session, const st
 static int step_write(struct st_stage *stage, struct st_session *session, const struct ss_step *step,
                       struct ss_answer *answer) {
     uint8_t buffer[ST_KEY_BYTES], bytes[8];
-    varve_slice key = st_key(stage, step->key, buffer), value = {bytes, sizeof bytes};
+    varve_slice key = st_key(&stage->space.keys, step->key, buffer), value = {bytes, sizeof bytes};
     struct varve_txn *txn = session->txn;
     struct varve_table *table = stage->space.table;
     if (step->verb != SS_DELETE)
@@ -224,7 +224,7 @@ static void add_row(struct st_stage *stage, struct st_session *session, const st
     struct vtx_witness seen = vtx_last_read(session->txn);
     struct st_witness *witness = witness_of(stage, step);
     unsigned at = answer->row_count++;
-    answer->rows[at].key = (uint8_t)st_key_number(stage, row[0]);
+    answer->rows[at].key = (uint8_t)st_key_number(&stage->space.keys, row[0]);
     answer->rows[at].value = number_of(stage, row[1]);
     witness->rows[at] = seen.version_cts;
     witness->own_rows[at] = seen.own_write != 0;
@@ -234,7 +234,7 @@ static void add_row(struct st_stage *stage, struct st_session *session, const st
 static int step_scan(struct st_stage *stage, struct st_session *session, const struct ss_step *step,
                      struct ss_answer *answer) {
     struct st_bounds bounds;
-    st_bounds(stage, &step->range, &bounds);
+    st_bounds(&stage->space.keys, &step->range, &bounds);
     varve_cursor *cursor;
     varve_slice row[2];
     int status = varve_cursor_open(session->txn, stage->space.table, &bounds.range, &cursor);
@@ -249,7 +249,7 @@ static int step_delete_range(struct st_stage *stage, struct st_session *session,
                              struct ss_answer *answer) {
     struct st_bounds bounds;
     uint64_t count = 0;
-    st_bounds(stage, &step->range, &bounds);
+    st_bounds(&stage->space.keys, &step->range, &bounds);
     int status = varve_delete_range(session->txn, stage->space.table, &bounds.range, &count);
     answer->value = (int64_t)count;
     session->wrote |= status == VARVE_OK && count != 0;
@@ -260,7 +260,7 @@ static int step_open(struct st_stage *stage, struct st_session *session, const s
                      struct ss_answer *answer) {
     (void)answer;
     struct st_bounds bounds;
-    st_bounds(stage, &step->range, &bounds);
+    st_bounds(&stage->space.keys, &step->range, &bounds);
     varve_cursor_close(session->cursor);
     session->cursor = NULL;
     return varve_cursor_open(session->txn, stage->space.table, &bounds.range, &session->cursor);
@@ -274,7 +274,7 @@ static int step_next(struct st_stage *stage, struct st_session *session, const s
     if (session->cursor == NULL) return VARVE_INVALID;
     int status = varve_cursor_next(session->cursor, &key, &value);
     if (status != VARVE_OK) return status;
-    answer->next_key = (uint8_t)st_key_number(stage, key);
+    answer->next_key = (uint8_t)st_key_number(&stage->space.keys, key);
     answer->value = number_of(stage, value);
     see(stage, session, step);
     return status;

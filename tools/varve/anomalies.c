@@ -3,13 +3,14 @@
  * SPDX-License-Identifier: MIT
  */
 #include <errno.h>
+#include <glob.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "report/page.h"
+#include "report/peers.h"
 #include "varve_cmd.h"
 
 enum { FILES_MAX = 64, PROGRESS_AFTER_RUNS = 200000 };
@@ -18,7 +19,7 @@ struct ask {
     struct sr_options sweep;
     const char *files[FILES_MAX];
     unsigned file_count;
-    const char *show, *html;
+    const char *show, *html, *peers, *peer_directory;
     bool list, markdown, json, help;
 };
 
@@ -35,6 +36,8 @@ static int help(void) {
           "  --markdown         the tables of docs/isolation.md\n"
           "  --json             everything, for programs\n"
           "  --html FILE        a page of its own, with pictures\n"
+          "  --peer LIST        the same on other engines: names of modules peer_NAME.so, or all\n"
+          "  --peer-dir DIR     where the modules are; default: beside the command\n"
           "  --deadlock POLICY  wound_wait, no_wait, wait_die or detect\n"
           "  --tiny             leaves of four rows, four read lockers: what is rare happens all the time\n"
           "  --ghosts           every run over the deleted rows of the runs before\n"
@@ -129,6 +132,10 @@ static bool set_value(struct ask *ask, const char *name, const char *value, bool
         ask->show = value;
     else if (strcmp(name, "--html") == 0)
         ask->html = value;
+    else if (strcmp(name, "--peer") == 0)
+        ask->peers = value;
+    else if (strcmp(name, "--peer-dir") == 0)
+        ask->peer_directory = value;
     else if (strcmp(name, "--deadlock") == 0) {
         ask->sweep.deadlock = value;
         *good = is_policy(value);
@@ -145,7 +152,8 @@ static bool set_value(struct ask *ask, const char *name, const char *value, bool
 static int parse(struct ask *ask, int argc, char **argv) {
     static const char *const known[] = {"--cc",       "--isolation", "--schedule", "--only",    "--list",
                                         "--show",     "--markdown",  "--json",     "--html",    "--deadlock",
-                                        "--tiny",     "--ghosts",    "--threads",  "--seed",    "--help"};
+                                        "--tiny",     "--ghosts",    "--threads",  "--seed",    "--peer",
+                                        "--peer-dir", "--help"};
     for (int i = 0; i < argc; i++) {
         bool good;
         if (set_flag(ask, argv[i])) continue;
@@ -234,26 +242,26 @@ static void progress(void *arg, uint64_t done, uint64_t all) {
     fprintf(stderr, "\r%llu of %llu interleavings", (unsigned long long)done, (unsigned long long)all);
 }
 
-static int report(const struct ask *ask, const struct sr_matrix *matrix) {
+static void report(const struct ask *ask, const struct sr_matrix *matrix, const struct sr_peers *peers) {
     char summary[160];
     sr_summary(matrix, summary, sizeof summary);
     if (ask->json) {
-        sr_print_json(stdout, matrix);
-        return EXIT_DONE;
+        sr_print_json(stdout, matrix, peers);
+        return;
     }
-    if (ask->markdown)
+    if (ask->markdown) {
         sr_print_markdown(stdout, matrix);
-    else
-        sr_print_text(stdout, matrix, isatty(STDOUT_FILENO) == 1);
-    FILE *out = ask->markdown ? stderr : stdout;
-    if (matrix->finding_count != 0 && !ask->markdown) fputc('\n', out);
-    sr_print_findings(out, matrix);
-    if (!ask->markdown) printf("\n%.1f s for %llu runs\n%s\n", (double)matrix->ns / 1e9,
-                               (unsigned long long)matrix->runs, summary);
-    return EXIT_DONE;
+        sr_print_findings(stderr, matrix);
+        return;
+    }
+    sr_print_text(stdout, matrix, isatty(STDOUT_FILENO) == 1);
+    if (peers->count != 0) sr_peers_print_text(stdout, matrix, peers);
+    if (matrix->finding_count != 0) putchar('\n');
+    sr_print_findings(stdout, matrix);
+    printf("\n%.1f s for %llu runs\n%s\n", (double)matrix->ns / 1e9, (unsigned long long)matrix->runs, summary);
 }
 
-static int write_page(const struct ask *ask, const struct sr_matrix *matrix) {
+static int write_page(const struct ask *ask, const struct sr_matrix *matrix, const struct sr_peers *peers) {
     struct utsname system;
     char machine[256] = "", date[32] = "", command[512];
     time_t now = time(NULL);
@@ -273,11 +281,74 @@ static int write_page(const struct ask *ask, const struct sr_matrix *matrix) {
                              .date = date,
                              .command = command,
                              .run = &run};
-    FILE *out = fopen(ask->html, "w");
-    if (out == NULL) return cmd_fail(ask->html, VARVE_IO, strerror(errno));
+    struct sp_peer *columns = calloc(peers->count + 1, sizeof *columns);
+    FILE *out = columns != NULL ? fopen(ask->html, "w") : NULL;
+    if (out == NULL) {
+        free(columns);
+        return cmd_fail(ask->html, VARVE_IO, strerror(errno));
+    }
+    for (unsigned i = 0; i < peers->count; i++) {
+        snprintf(columns[i].engine, sizeof columns[i].engine, "%s", peers->columns[i].engine);
+        snprintf(columns[i].level, sizeof columns[i].level, "%s", peers->columns[i].level);
+        columns[i].cells = peers->columns[i].cells;
+    }
+    about.peers = columns;
+    about.peer_count = peers->count;
     int status = sp_page(out, matrix, &about);
+    free(columns);
     if (fclose(out) != 0 && status == VARVE_OK) status = VARVE_IO;
     return status == VARVE_OK ? EXIT_DONE : cmd_fail(ask->html, status, varve_strerror(status));
+}
+
+/* --- other engines ------------------------------------------------------------------------------------------------ */
+
+/* Where the command itself is. */
+static void own_directory(char *path, size_t bytes) {
+    ssize_t size = readlink("/proc/self/exe", path, bytes - 1);
+    path[size > 0 ? size : 0] = 0;
+    char *slash = strrchr(path, '/');
+    if (slash != NULL) *slash = 0;
+}
+
+static int run_peer(const char *path, const struct sr_matrix *matrix, struct sr_peers *peers) {
+    struct st_peer *peer;
+    char error[512] = "";
+    int status = st_peer_load(path, &peer, error, sizeof error);
+    if (status != VARVE_OK) {
+        fprintf(stderr, "varve: --peer: %s\n", error);
+        return EXIT_USAGE;
+    }
+    status = sr_peers_add(peers, matrix, peer, error, sizeof error);
+    st_peer_close(peer);
+    return status == VARVE_OK ? EXIT_DONE : cmd_fail("anomalies", status, error);
+}
+
+static int run_all_peers(const char *directory, const struct sr_matrix *matrix, struct sr_peers *peers) {
+    char pattern[600];
+    glob_t found = {0};
+    snprintf(pattern, sizeof pattern, "%s/peer_*.so", directory);
+    int result = glob(pattern, 0, NULL, &found) == 0 ? EXIT_DONE : EXIT_USAGE;
+    if (result != EXIT_DONE) fprintf(stderr, "varve: --peer: no module is there: %s\n", pattern);
+    for (size_t i = 0; i < found.gl_pathc && result == EXIT_DONE; i++)
+        result = run_peer(found.gl_pathv[i], matrix, peers);
+    globfree(&found);
+    return result;
+}
+
+static int run_peers(const struct ask *ask, const struct sr_matrix *matrix, struct sr_peers *peers) {
+    char directory[512], path[600];
+    own_directory(directory, sizeof directory);
+    if (ask->peer_directory != NULL) snprintf(directory, sizeof directory, "%s", ask->peer_directory);
+    if (strcmp(ask->peers, "all") == 0) return run_all_peers(directory, matrix, peers);
+    int result = EXIT_DONE;
+    for (const char *word = ask->peers; result == EXIT_DONE;) {
+        int size = (int)strcspn(word, ",");
+        snprintf(path, sizeof path, "%s/peer_%.*s.so", directory, size, word);
+        result = run_peer(path, matrix, peers);
+        if (word[size] == 0) break;
+        word += size + 1;
+    }
+    return result;
 }
 
 static int sweep(struct ask *ask, const struct ss_set *set) {
@@ -289,9 +360,13 @@ static int sweep(struct ask *ask, const struct ss_set *set) {
     if (terminal) fputs("\r\033[K", stderr);
     if (status == VARVE_INVALID) return cmd_usage(error);
     if (status != VARVE_OK) return cmd_fail("anomalies", status, error);
-    int result = report(ask, &matrix);
-    if (result == EXIT_DONE && ask->html != NULL) result = write_page(ask, &matrix);
+    struct sr_peers peers;
+    sr_peers_init(&peers);
+    int result = ask->peers != NULL ? run_peers(ask, &matrix, &peers) : EXIT_DONE;
+    if (result == EXIT_DONE) report(ask, &matrix, &peers);
+    if (result == EXIT_DONE && ask->html != NULL) result = write_page(ask, &matrix, &peers);
     if (result == EXIT_DONE && matrix.finding_count != 0) result = EXIT_NO;
+    sr_peers_release(&peers);
     sr_release(&matrix);
     return result;
 }

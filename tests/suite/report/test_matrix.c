@@ -141,7 +141,7 @@ static char *corpus_as_json(const struct sr_options *options) {
     matrix.ns = 0;
     FILE *out = open_memstream(&text, &size);
     assert_non_null(out);
-    sr_print_json(out, &matrix);
+    sr_print_json(out, &matrix, NULL);
     assert_int_equal(fclose(out), 0);
     over();
     return text;

@@ -146,6 +146,7 @@ uint32_t ck_acknowledged(const struct ck_work *work, uint64_t begin);
 struct ck_versions {
     uint32_t *start, *end; /* [key_count]: of its entries */
     uint32_t *entries;
+    uint64_t *deleted; /* bits by key: some entry is a deletion */
     size_t count;
 };
 bool ck_versions_build(struct ck_work *work);

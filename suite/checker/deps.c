@@ -1,9 +1,11 @@
 /* deps.c - what each read depends on: the version it was answered with, and the first version that changes the answer.
  *
  * A read of a value names its version. A read of presence or absence, and the silence of a scan on a key, hold for a
- * run of versions: from the one that made the key so to the one that ended it. Which run it was is told by the version
- * on record, else by the state at the transaction's stamp, else it is known only if there is but one such run; where it
- * is not known there is no dependency, never a guess.
+ * run of versions: from the one that made the key so to the one that ended it. If the state at the transaction's stamp
+ * is so, that run is meant, whatever the version on record (absent is absent). Else it is the only such run; else the
+ * one of the version on record; else the last such run before the stamp where no later one can have been seen (an
+ * earlier run would only bind more: what ended it comes before what ended a later one). Where it is not known there is
+ * no dependency, never a guess.
  *
  * Source: Adya, Weak Consistency, MIT 1999, section 3.1 (item and predicate dependencies).
  *
@@ -12,6 +14,8 @@
 #include "checker/graph.h"
 
 #define NO_STAMP UINT32_MAX
+
+enum { LOOK_THROUGH = 64 };
 
 struct walk {
     const struct ck_work *work;
@@ -40,21 +44,28 @@ static void send_run(struct walk *w, uint32_t index, bool sure) {
     while (first + 1 != v->start[key] && ck_is_present(v, key, first - 1) == present && first != v->start[key]) first--;
     if (first == v->start[key] && !present) first--; /* absent from the beginning */
     while (index + 1 != v->end[key] && ck_is_present(v, key, index + 1) == present) index++;
+    /* It has not seen the run that it began itself, but a later part of it. */
+    if (first + 1 != v->start[key] && first != index && ck_writer(w->work, first) == w->txn) first++;
     w->d.from = sure && first + 1 != v->start[key] ? first : CK_NO_ENTRY;
     w->d.next = index + 1 == v->end[key] ? CK_NO_ENTRY : index + 1;
     if (w->d.from != CK_NO_ENTRY || w->d.next != CK_NO_ENTRY) w->fn(w->arg, &w->d);
 }
 
-/* The only run in which the key is there, or is not; `last` is an index in it. False: none, or several. */
+/* The only run in which the key is there, or is not; `last` is an index in it. False: none, or several, or too many
+ * versions to look through. */
 static bool only_run(const struct ck_versions *v, uint32_t key, bool present, uint32_t *last) {
     unsigned runs = present ? 0 : 1;
     *last = v->start[key] - 1;
-    for (uint32_t i = v->start[key]; i < v->end[key]; i++) {
+    if ((v->deleted[key >> 6] >> (key & 63) & 1) == 0) {
+        if (present) *last = v->end[key] - 1;
+        return !present || v->start[key] != v->end[key];
+    }
+    for (uint32_t i = v->start[key]; i < v->end[key] && i < v->start[key] + LOOK_THROUGH; i++) {
         if (ck_is_present(v, key, i) != present) continue;
         runs += ck_is_present(v, key, i - 1) != present;
         *last = i;
     }
-    return runs == 1;
+    return runs == 1 && v->end[key] - v->start[key] <= LOOK_THROUGH;
 }
 
 /* The last index at or before the stamp at which the key is there, or is not; false where there is none, or where a
@@ -72,19 +83,13 @@ static bool last_run(const struct walk *w, bool present, uint32_t *last) {
 static void send_presence(struct walk *w, bool present, uint32_t entry) {
     const struct ck_versions *v = w->work->versions;
     uint32_t key = w->d.key, last;
-    if (entry != CK_NO_ENTRY && ck_is_present(v, key, entry) == present) {
-        send_run(w, entry, true);
-        return;
-    }
-    if (w->stamp != NO_STAMP) {
-        uint32_t at = ck_version_at(v, key, w->stamp);
-        if (ck_is_present(v, key, at) == present) {
-            send_run(w, at, false);
-            return;
-        }
-    }
-    if (only_run(v, key, present, &last))
+    uint32_t at = w->stamp == NO_STAMP ? 0 : ck_version_at(v, key, w->stamp);
+    if (w->stamp != NO_STAMP && ck_is_present(v, key, at) == present)
+        send_run(w, at, only_run(v, key, present, &last));
+    else if (only_run(v, key, present, &last))
         send_run(w, last, true);
+    else if (w->stamp != NO_STAMP && entry != CK_NO_ENTRY && ck_is_present(v, key, entry) == present)
+        send_run(w, entry, true);
     else if (w->stamp != NO_STAMP && last_run(w, present, &last))
         send_run(w, last, false);
 }

@@ -79,6 +79,12 @@ static void place_helpers(struct builder *b, const struct ck_item *begins, const
     }
 }
 
+/* A weak reader binds nobody: at read committed only what was acknowledged may not be missed later. */
+static bool binds_later(const struct ck_work *work, uint32_t txn) {
+    const struct hs_txn *t = &work->h->txns[txn];
+    return ck_level(work, t) >= VARVE_REPEATABLE_READ || ck_has_writes(work->h, t);
+}
+
 static bool chain_init(struct builder *b) {
     const struct hs_history *h = b->work->h;
     struct ck_work *work = b->work;
@@ -107,7 +113,8 @@ static void time_edges(struct builder *b) {
     struct ck_graph *g = b->g;
     for (size_t t = 0; b->before != NULL && t < b->work->h->txn_count; t++) {
         if (g->first_point[t] == g->first_point[t + 1]) continue;
-        if (b->after[t] != UINT32_MAX) edge(b, commit_point(g, (uint32_t)t), g->helpers_from + b->after[t], CK_RT);
+        if (b->after[t] != UINT32_MAX && binds_later(b->work, (uint32_t)t))
+            edge(b, commit_point(g, (uint32_t)t), g->helpers_from + b->after[t], CK_RT);
         if (b->before[t] != UINT32_MAX) edge(b, g->helpers_from + b->before[t], g->first_point[t], CK_RT);
     }
 }
@@ -120,7 +127,7 @@ static void session_edges(struct builder *b, uint32_t *last) {
         if (g->first_point[t] == g->first_point[t + 1]) continue;
         uint32_t *before = &last[b->work->session_at[t]];
         if (*before != UINT32_MAX) edge(b, commit_point(g, *before), g->first_point[t], CK_SO);
-        *before = (uint32_t)t;
+        if (binds_later(b->work, (uint32_t)t)) *before = (uint32_t)t;
     }
 }
 

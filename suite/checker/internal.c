@@ -134,7 +134,8 @@ static void check_read(struct overlay *o, uint32_t i) {
     const struct hs_op *op = &o->ops[i];
     bool stamps = o->work->h->stamps, own = (op->flags & HS_OWN) != 0;
     const struct hs_txn *txn = &o->work->h->txns[o->txn];
-    bool own_version = stamps && !own && txn->cts != 0 && op->version == txn->cts && op->value != HS_ABSENT;
+    bool own_version =
+        stamps && !own && op->kind != HS_EXISTS && txn->cts != 0 && op->version == txn->cts && op->value != HS_ABSENT;
     if (o->count == 0 && !own && !own_version && stamps) return;
     enum answer answer = judge(o, op, op->kind != HS_READ && op->kind != HS_ROW);
     if (answer == MATCHES && (own || !stamps)) return;

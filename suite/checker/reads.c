@@ -101,10 +101,25 @@ static void judge_read(struct suspect *s, uint32_t txn, uint64_t op) {
         fault(s, CK_GARBAGE, txn, op, writer);
 }
 
+/* A key was there that nobody but the transaction itself, later, has ever put there. */
+static void judge_existence(struct suspect *s, uint32_t txn, uint64_t op) {
+    const struct ck_versions *v = s->work->versions;
+    const struct hs_history *h = s->work->h;
+    uint32_t key = h->ops[op].key;
+    if (ck_presence(&h->ops[op]) != CK_SAYS_PRESENT || ck_wrote_before(h, &h->txns[txn], op, key)) return;
+    for (uint32_t i = v->start[key]; i < v->end[key]; i++)
+        if (ck_is_present(v, key, i) && s->work->txn_at[v->entries[i] >> 1] != txn) return;
+    struct ck_finding *finding = ck_found(
+        s->work, ck_last_write(h, &h->txns[txn], key) != NULL ? CK_FUTURE_READ : CK_GARBAGE, txn, op, CK_NO_TXN);
+    ck_say(finding, "T%u was told that %s is there, and nobody else has ever put it there", txn,
+           ck_key_name(s->work, key).text);
+}
+
 void ck_pass_reads(struct ck_work *work) {
     const struct hs_history *h = work->h;
     struct suspect s = {.work = work};
     uint64_t began = ck_now_ns();
+    if (!ck_versions_build(work)) return;
     for (size_t t = 0; t < h->txn_count; t++) {
         const struct hs_txn *txn = &h->txns[t];
         if (!ck_committed(work, (uint32_t)t)) continue;
@@ -112,6 +127,8 @@ void ck_pass_reads(struct ck_work *work) {
             bool reads = h->ops[i].kind == HS_READ || h->ops[i].kind == HS_ROW;
             if (reads && h->ops[i].value != HS_ABSENT && (h->ops[i].flags & HS_OWN) == 0)
                 judge_read(&s, (uint32_t)t, i);
+            else if ((h->ops[i].flags & HS_OWN) == 0)
+                judge_existence(&s, (uint32_t)t, i);
         }
     }
     ck_pass(work, "reads", began, work->report->committed);

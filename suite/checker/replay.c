@@ -192,11 +192,11 @@ static bool op_holds(struct replay *r, uint32_t txn, uint64_t *at, bool gaps, bo
     return holds;
 }
 
-static bool reads_hold(struct replay *r, uint32_t txn, bool gaps, bool at_commit) {
+/* Up to the first fault: those after it say no more. */
+static void check_reads(struct replay *r, uint32_t txn, bool gaps, bool at_commit) {
     const struct hs_txn *t = &r->h->txns[txn];
     for (uint64_t i = t->first_op; i < t->first_op + t->op_count; i++)
-        if (!op_holds(r, txn, &i, gaps, at_commit)) return false;
-    return true;
+        if (!op_holds(r, txn, &i, gaps, at_commit)) return;
 }
 
 /* --- writing --------------------------------------------------------------------------------------------------------
@@ -217,7 +217,7 @@ static bool precondition_holds(const struct newest *now, const struct hs_op *op)
 }
 
 /* Applies what the transaction wrote. An entry that already has its cts was written by it, and judged there. */
-static bool apply(struct replay *r, uint32_t txn, bool first_committer) {
+static void apply(struct replay *r, uint32_t txn, bool first_committer) {
     const struct hs_txn *t = &r->h->txns[txn];
     const struct hs_op *ops = r->h->ops;
     for (uint64_t i = t->first_op; i < t->first_op + t->op_count; i++) {
@@ -225,19 +225,13 @@ static bool apply(struct replay *r, uint32_t txn, bool first_committer) {
         struct newest *now = &r->state[ops[i].key];
         int64_t value = ops[i].kind == HS_DELETE ? HS_ABSENT : ops[i].value;
         if (now->cts != t->cts) {
-            if (!precondition_holds(now, &ops[i]) && !ck_wrote_before(r->h, t, i, ops[i].key)) {
+            if (!precondition_holds(now, &ops[i]) && !ck_wrote_before(r->h, t, i, ops[i].key))
                 relied_in_vain(r, txn, i);
-                return false;
-            }
-            if (first_committer && now->cts > t->snapshot) {
-                overwrote_unseen(r, txn, i);
-                return false;
-            }
+            if (first_committer && now->cts > t->snapshot) overwrote_unseen(r, txn, i);
         }
         if ((now->value == HS_ABSENT) != (value == HS_ABSENT)) set_present(r, ops[i].key, value != HS_ABSENT);
         *now = (struct newest){t->cts, value};
     }
-    return true;
 }
 
 /* --- time -----------------------------------------------------------------------------------------------------------
@@ -261,64 +255,59 @@ static void note_begin(struct replay *r, uint32_t txn) {
     r->group_txn = txn;
 }
 
-static bool time_holds(struct replay *r, uint32_t txn) {
-    if (!r->work->strict || r->h->txns[txn].end >= r->latest_begin) return true;
+static void check_time(struct replay *r, uint32_t txn) {
+    if (!r->work->strict || r->h->txns[txn].end >= r->latest_begin) return;
     struct ck_finding *finding = ck_found(r->work, CK_REAL_TIME, txn, CK_NO_OP, r->latest_txn);
     ck_say(finding, "T%u had ended before T%u began, but stands after it in the order of commit timestamps", txn,
            r->latest_txn);
-    return false;
 }
 
-static bool session_holds(struct replay *r, uint32_t txn, bool starts, bool ends) {
-    if (!r->work->sessions) return true;
+static void check_session(struct replay *r, uint32_t txn, bool starts, bool ends) {
+    if (!r->work->sessions) return;
     uint32_t *seen = &r->session_seen[r->work->session_at[txn]];
     if (ends && *seen > txn + 1) {
         struct ck_finding *finding = ck_found(r->work, CK_SESSION, txn, CK_NO_OP, *seen - 1);
         ck_say(finding, "T%u came before T%u in session %u, but stands after it in the order of commit timestamps", txn,
                *seen - 1, r->h->txns[txn].session);
-        return false;
     }
     if (starts && *seen < txn + 1) *seen = txn + 1;
-    return true;
 }
 
-/* --- the walk -------------------------------------------------------------------------------------------------------
- */
+/* --- the walk: it goes on after a fault, since a worse one may follow
+ * ------------------------------------------------- */
 
-static bool at_commit_of(struct replay *r, uint32_t position) {
+static void at_commit_of(struct replay *r, uint32_t position) {
     uint32_t txn = r->work->txn_at[position];
     const struct hs_txn *t = &r->h->txns[txn];
     varve_isolation level = ck_level(r->work, t);
     bool snapshot = level == VARVE_SNAPSHOT;
     enter_group(r, (uint64_t)position * 2);
-    if (!time_holds(r, txn) || !session_holds(r, txn, !snapshot, true)) return false;
+    check_time(r, txn);
+    check_session(r, txn, !snapshot, true);
     if (!snapshot) note_begin(r, txn);
     if (level == VARVE_SERIALIZABLE || level == VARVE_REPEATABLE_READ)
-        if (!reads_hold(r, txn, level == VARVE_SERIALIZABLE, true)) return false;
-    return apply(r, txn, snapshot && ck_has_snapshot(r->work, t));
+        check_reads(r, txn, level == VARVE_SERIALIZABLE, true);
+    apply(r, txn, snapshot && ck_has_snapshot(r->work, t));
 }
 
-static bool at_snapshot(struct replay *r, const struct ck_item *item) {
-    const struct hs_txn *t = &r->h->txns[item->txn];
+static void at_snapshot(struct replay *r, const struct ck_item *item) {
     bool writer = item->kind == READ_ONLY; /* it ends at its cts */
     enter_group(r, item->key * 2 + 1);
-    if (!writer && (!time_holds(r, item->txn) || !session_holds(r, item->txn, true, true))) return false;
-    if (writer && !session_holds(r, item->txn, true, false)) return false;
+    if (!writer) check_time(r, item->txn);
+    check_session(r, item->txn, true, !writer);
     note_begin(r, item->txn);
-    if (item->kind == TIME_ONLY) return true;
-    return reads_hold(r, item->txn, ck_level(r->work, t) != VARVE_REPEATABLE_READ, false);
+    if (item->kind != TIME_ONLY)
+        check_reads(r, item->txn, ck_level(r->work, &r->h->txns[item->txn]) != VARVE_REPEATABLE_READ, false);
 }
 
 static void walk(struct replay *r) {
     const struct ck_work *work = r->work;
     size_t s = 0;
     for (uint32_t p = 1; p <= work->commit_count; p++) {
-        for (; s < r->snapshot_count && r->snapshots[s].key < p; s++)
-            if (!at_snapshot(r, &r->snapshots[s])) return;
-        if (!at_commit_of(r, p)) return;
+        for (; s < r->snapshot_count && r->snapshots[s].key < p; s++) at_snapshot(r, &r->snapshots[s]);
+        at_commit_of(r, p);
     }
-    for (; s < r->snapshot_count; s++)
-        if (!at_snapshot(r, &r->snapshots[s])) return;
+    for (; s < r->snapshot_count; s++) at_snapshot(r, &r->snapshots[s]);
 }
 
 /* --- setting up ------------------------------------------------------------------------------------------------------

@@ -1,8 +1,9 @@
 /* stamps.c - transactions whose stamp is not on record: is there one that explains what they read?
  *
- * Read committed: each statement must see one committed state, not older than what was acknowledged at the begin, and
- * not older than the statement before it saw (monotonic atomic view). Readers without a snapshot (undeclared ones under
- * locks), and snapshot isolation where no snapshot was recorded: one state for all.
+ * Read committed: each statement must see one committed state, not older than what was acknowledged at the begin (to
+ * its writer, or as an answer to a reader of a stronger level), and not older than the statement before it saw
+ * (monotonic atomic view). Readers without a snapshot (undeclared ones under locks), and snapshot isolation where no
+ * snapshot was recorded: one state for all.
  *
  * The least stamp is found by going up from a floor: an operation that does not hold at s is moved to the next stamp at
  * which it may, until all hold. A version once overwritten never comes back, so that going up loses nothing; and the
@@ -123,14 +124,14 @@ static uint32_t own_position(const struct ck_work *work, uint32_t txn) {
     return ck_has_writes(work->h, &work->h->txns[txn]) ? ck_position_of(work, work->h->txns[txn].cts) : 0;
 }
 
-static bool statements_hold(struct ck_work *work, uint32_t txn) {
+static void check_statements(struct ck_work *work, uint32_t txn, uint32_t floor) {
     const struct hs_history *h = work->h;
     const struct hs_txn *t = &h->txns[txn];
     uint32_t own = own_position(work, txn);
     bool torn = ck_torn(work, t);
     struct search s = {.work = work, .versions = work->versions, .txn = txn, .gaps = !torn};
     s.limit = own != 0 ? own - 1 : work->commit_count;
-    s.stamp = ck_acknowledged(work, t->begin);
+    s.stamp = floor;
     for (uint64_t i = t->first_op, end = i + t->op_count; i < end;) {
         uint64_t next = i + 1;
         while (!torn && next < end && h->ops[next].statement == h->ops[i].statement) next++;
@@ -138,11 +139,10 @@ static bool statements_hold(struct ck_work *work, uint32_t txn) {
             misfit(&s, CK_ORDER,
                    "a statement at read committed saw no committed state, not older than what was seen "
                    "or acknowledged before");
-            return false;
+            return;
         }
         i = next;
     }
-    return true;
 }
 
 /* One stamp for all of it; from `floor` on. UINT32_MAX: there is none, and a finding says so. */
@@ -187,16 +187,16 @@ struct readers {
     uint32_t *session_floor; /* by session */
 };
 
-/* Those that bound the stamps of others: readers, and, where sessions count, everybody. */
-static bool bounds_others(const struct ck_work *work, uint32_t txn) {
+/* Those to be judged, and those that bound them: readers, and, where sessions count, everybody. */
+static bool takes_part(const struct ck_work *work, uint32_t txn) {
     if (!ck_committed(work, txn)) return false;
-    if (need_of(work, txn) == STAMP || work->sessions) return true;
+    if (need_of(work, txn) != NOTHING || work->sessions) return true;
     return ck_level(work, &work->h->txns[txn]) >= VARVE_REPEATABLE_READ && !ck_has_writes(work->h, &work->h->txns[txn]);
 }
 
 static bool readers_init(struct ck_work *work, struct readers *r) {
     const struct hs_history *h = work->h;
-    for (size_t t = 0; t < h->txn_count; t++) r->count += bounds_others(work, (uint32_t)t);
+    for (size_t t = 0; t < h->txn_count; t++) r->count += takes_part(work, (uint32_t)t);
     r->by_begin = ck_alloc(work, r->count, 3 * sizeof(*r->by_begin));
     r->session_floor = ck_zalloc(work, work->session_count, sizeof(*r->session_floor));
     work->chosen = ck_alloc(work, h->txn_count, sizeof(*work->chosen));
@@ -205,7 +205,7 @@ static bool readers_init(struct ck_work *work, struct readers *r) {
     r->by_end = r->by_begin + r->count;
     size_t n = 0;
     for (size_t t = 0; t < h->txn_count; t++) {
-        if (!bounds_others(work, (uint32_t)t)) continue;
+        if (!takes_part(work, (uint32_t)t)) continue;
         r->by_begin[n] = (struct ck_item){work->strict ? h->txns[t].begin : t, (uint32_t)t, 0};
         r->by_end[n++] = (struct ck_item){work->strict ? h->txns[t].end : t, (uint32_t)t, 0};
     }
@@ -218,14 +218,14 @@ static bool readers_init(struct ck_work *work, struct readers *r) {
 static uint32_t stamp_of(const struct ck_work *work, uint32_t txn) {
     const struct hs_txn *t = &work->h->txns[txn];
     if (ck_has_writes(work->h, t)) return ck_position_of(work, t->cts);
-    if (work->chosen[txn] != UINT32_MAX) return work->chosen[txn];
+    if (work->chosen != NULL && work->chosen[txn] != UINT32_MAX) return work->chosen[txn];
     bool snapshot = ck_level(work, t) >= VARVE_REPEATABLE_READ && ck_has_snapshot(work, t);
     return snapshot ? ck_position(work, t->snapshot) : 0;
 }
 
-static void choose_all(struct ck_work *work, struct readers *r) {
+static void judge_in_order(struct ck_work *work, struct readers *r) {
     const struct hs_history *h = work->h;
-    for (size_t i = 0; i < r->count && !work->broken; i++) {
+    for (size_t i = 0; i < r->count; i++) {
         uint32_t txn = r->by_begin[i].txn, *session = NULL;
         const struct hs_txn *t = &h->txns[txn];
         for (; work->strict && r->by_end[r->ended].key < t->begin; r->ended++) {
@@ -236,15 +236,17 @@ static void choose_all(struct ck_work *work, struct readers *r) {
         if (r->floor > floor) floor = r->floor;
         if (work->sessions) session = &r->session_floor[work->session_at[txn]];
         if (session != NULL && *session > floor) floor = *session;
-        if (need_of(work, txn) == STAMP) work->chosen[txn] = choose_stamp(work, txn, floor);
+        enum need need = need_of(work, txn);
+        if (need == STAMP) work->chosen[txn] = choose_stamp(work, txn, floor);
+        if (need == STATEMENTS) check_statements(work, txn, floor);
         uint32_t stamp = stamp_of(work, txn);
         if (session != NULL && stamp != UINT32_MAX && stamp > *session) *session = stamp;
     }
 }
 
-static void choose_stamps(struct ck_work *work) {
+static void judge_all(struct ck_work *work) {
     struct readers r = {0};
-    if (readers_init(work, &r)) choose_all(work, &r);
+    if (readers_init(work, &r)) judge_in_order(work, &r);
     ck_free(work, r.by_begin, r.count, 3 * sizeof(*r.by_begin));
     ck_free(work, r.session_floor, work->session_count, sizeof(*r.session_floor));
 }
@@ -259,8 +261,6 @@ void ck_pass_stamps(struct ck_work *work) {
         stamps += need == STAMP;
     }
     if (statements + stamps == 0 || !ck_versions_build(work)) return;
-    for (size_t t = 0; statements != 0 && t < h->txn_count; t++)
-        if (need_of(work, (uint32_t)t) == STATEMENTS && !statements_hold(work, (uint32_t)t)) break;
-    if (stamps != 0) choose_stamps(work);
+    judge_all(work);
     ck_pass(work, "stamps", began, statements + stamps);
 }

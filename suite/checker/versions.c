@@ -31,6 +31,7 @@ static void fill_entries(struct ck_work *work, struct ck_versions *versions) {
             if (!ck_is_write(&ops[i])) continue;
             uint32_t key = ops[i].key, *end = &versions->end[key];
             uint32_t entry = p << 1 | (ops[i].kind == HS_DELETE);
+            if (ops[i].kind == HS_DELETE) versions->deleted[key >> 6] |= (uint64_t)1 << (key & 63);
             if (*end > versions->start[key] && versions->entries[*end - 1] >> 1 == p)
                 versions->entries[*end - 1] = entry;
             else
@@ -46,6 +47,7 @@ bool ck_versions_build(struct ck_work *work) {
     if (versions == NULL) return false;
     versions->start = ck_zalloc(work, keys, sizeof(*versions->start));
     versions->end = ck_alloc(work, keys, sizeof(*versions->end));
+    versions->deleted = ck_zalloc(work, keys / 64 + 1, sizeof(*versions->deleted));
     if (work->status != VARVE_OK) return false;
     versions->count = count_entries(work, versions->start);
     if (versions->count >= UINT32_MAX) {
@@ -69,6 +71,7 @@ void ck_versions_release(struct ck_work *work) {
     if (versions == NULL) return;
     ck_free(work, versions->start, work->h->key_count, sizeof(*versions->start));
     ck_free(work, versions->end, work->h->key_count, sizeof(*versions->end));
+    ck_free(work, versions->deleted, work->h->key_count / 64 + 1, sizeof(*versions->deleted));
     ck_free(work, versions->entries, versions->count, sizeof(*versions->entries));
     ck_free(work, versions, 1, sizeof(*versions));
     work->versions = NULL;

@@ -66,9 +66,3 @@ int ck_check(const struct hs_history *history, const struct ck_options *options,
     report->verdict = work.found ? CK_VIOLATION : report->unknown[0] != 0 ? CK_UNKNOWN : CK_OK;
     return VARVE_OK;
 }
-
-int ck_shrink(const struct hs_history *history, const struct ck_options *options, const struct ck_report *report,
-              struct hs_history *small, struct ck_report *small_report) {
-    (void)history, (void)options, (void)report, (void)small, (void)small_report;
-    return VARVE_NOMEM;
-}

@@ -15,7 +15,7 @@ if(VARVE_BUILD_TOOLS)
         set_target_properties(varve_command PROPERTIES OUTPUT_NAME varve)
         target_include_directories(varve_command PRIVATE "${PROJECT_SOURCE_DIR}/tools"
             "${PROJECT_SOURCE_DIR}/tools/varve")
-        target_link_libraries(varve_command PRIVATE varve_suite ${VARVE_PROGRAM_LIBRARY})
+        target_link_libraries(varve_command PRIVATE varve_suite varve_bench ${VARVE_PROGRAM_LIBRARY})
         if(VARVE_PLANTED)
             target_sources(varve_command PRIVATE "${PROJECT_SOURCE_DIR}/tests/mutants/choose.c")
         endif()

@@ -14,7 +14,7 @@
 
 #include "bench/loads/load.h"
 
-enum { BD_CAUSES = 16, BD_SAMPLES_MAX = 512, BD_REPEATS_MAX = 16 };
+enum { BD_CAUSES = 16, BD_SAMPLES_MAX = 512, BD_REPEATS_MAX = 16, BD_TEXT_BYTES = 900 };
 
 /* Values up to 2^40 ns with a relative error below 1/128. */
 enum { BD_BUCKET_BITS = 7, BD_BUCKETS = (41 - BD_BUCKET_BITS) << BD_BUCKET_BITS };
@@ -63,7 +63,7 @@ struct bd_result {
     struct bd_sample samples[BD_SAMPLES_MAX];
     bool steady;                 /* the warm-up ended because the rate was steady */
     bool failed;                 /* the invariant, or a call: text says what; no figure counts */
-    char text[BL_TEXT_BYTES];
+    char text[BD_TEXT_BYTES];
 };
 /* OK: *result holds what was measured (also when it failed its invariant); else what kept it from running. */
 int bd_run(const struct bd_options *options, struct bd_result *result);

@@ -44,6 +44,7 @@ struct raw_verb {
 static const struct raw_verb raw_verbs[] = {
     {"anomalies", cmd_anomalies,
      "varve anomalies [OPTION...]             which anomalies each scheme shows and prevents (varve anomalies --help)"},
+    {"bench", cmd_bench, "varve bench [OPTION...]                 loads, measured (varve bench --help)"},
     {"check", cmd_check, "varve check FILE [OPTION...]            judge a history (varve check --help)"},
 };
 enum { RAW_VERBS = sizeof raw_verbs / sizeof *raw_verbs };

@@ -42,6 +42,7 @@ int cmd_dump(struct cmd *cmd);
 int cmd_stat(struct cmd *cmd);
 int cmd_checkpoint(struct cmd *cmd);
 int cmd_constraint(struct cmd *cmd);
+int cmd_bench(int argc, char **argv); /* raw */
 int cmd_check(int argc, char **argv); /* raw: parses its own options */
 int cmd_check_run(int argc, char **argv); /* check --run: random transactions, recorded and judged */
 int cmd_anomalies(int argc, char **argv); /* raw */

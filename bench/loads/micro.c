@@ -1,0 +1,307 @@
+/* micro.c - the plain loads: reads, reads with changes, one change, a scan, and inserts.
+ *
+ * Rows are numbered; a key is a row's number, scrambled, as 16 hexadecimal digits or 8 big-endian bytes. A value begins
+ * with a counter that every change raises by one and with the row's number. The invariant: every row of the fill is there with
+ * its own number and length, and the counters of all rows sum up to the changes that were committed; inserted rows are
+ * there once each.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench/loads/loads.h"
+
+enum { STRING_KEY = 16, BINARY_KEY = 8, VALUE_LEAST = 16, VALUE_MOST = 4000, OPS_MOST = 16, SCAN_ROWS = 100, BATCH = 500 };
+enum { CHANGES, INSERTS }; /* tally */
+
+struct micro {
+    struct bl_zipf zipf;
+};
+
+static const struct bl_settings *settings(const struct bl_session *s) { return &s->run->settings; }
+
+static varve_slice key_at(const struct bl_settings *o, uint64_t place, uint8_t key[STRING_KEY]) {
+    static const char digits[] = "0123456789abcdef";
+    if (!o->string_keys) {
+        for (unsigned i = 0; i < BINARY_KEY; i++) key[i] = (uint8_t)(place >> (56 - 8 * i));
+        return VARVE_SLICE(key, BINARY_KEY);
+    }
+    for (unsigned i = 0; i < STRING_KEY; i++) key[i] = (uint8_t)digits[place >> (60 - 4 * i) & 15];
+    return VARVE_SLICE(key, STRING_KEY);
+}
+
+/* Places are spread over all keys, so that neighbours in time are none in order. */
+static uint64_t place_of(uint64_t row) { return row * UINT64_C(0x9e3779b97f4a7c15); }
+
+static varve_slice row_key(const struct bl_settings *o, uint64_t row, uint8_t key[STRING_KEY]) {
+    return key_at(o, place_of(row), key);
+}
+
+static varve_slice value_of(struct bl_session *s, uint64_t counter, uint64_t row) {
+    uint32_t size = settings(s)->value_bytes;
+    memset(s->buffer, (int)(row & 0x7f), size);
+    memcpy(s->buffer, &counter, sizeof(counter));
+    memcpy(s->buffer + 8, &row, sizeof(row));
+    return VARVE_SLICE(s->buffer, size);
+}
+
+static int refuse(struct bl_run *run, int status, const char *text) {
+    snprintf(run->text, sizeof(run->text), "%s: %s", run->load->name, text);
+    return status;
+}
+
+static int prepare(struct bl_run *run) {
+    const struct bl_settings *o = &run->settings;
+    if (o->records == 0) return refuse(run, VARVE_INVALID, "records must be above 0");
+    if (o->value_bytes < VALUE_LEAST || o->value_bytes > VALUE_MOST)
+        return refuse(run, VARVE_INVALID, "values of 16 to 4000 bytes");
+    if (o->ops_per_txn == 0 || o->ops_per_txn > OPS_MOST) return refuse(run, VARVE_INVALID, "1 to 16 operations a transaction");
+    if (o->theta < 0 || o->theta >= 1) return refuse(run, VARVE_INVALID, "theta from 0 to below 1");
+    struct micro *m = calloc(1, sizeof(*m));
+    if (m == NULL) return refuse(run, VARVE_NOMEM, "out of memory");
+    bl_zipf_init(&m->zipf, o->records, o->theta);
+    run->state = m;
+    return VARVE_OK;
+}
+
+static void release(struct bl_run *run) {
+    free(run->state);
+    run->state = NULL;
+}
+
+/* --- filling ------------------------------------------------------------------------------------------------------ */
+
+struct batch {
+    uint64_t first, end;
+};
+
+static int fill_batch(struct bl_session *s, void *arg) {
+    const struct batch *batch = arg;
+    uint8_t key[STRING_KEY];
+    for (uint64_t row = batch->first; row < batch->end; row++) {
+        int status = s->run->engine->put(s->txn, row_key(settings(s), row, key), value_of(s, 0, row));
+        if (status != VARVE_OK) return status;
+    }
+    return VARVE_OK;
+}
+
+static int fill(struct bl_run *run, struct bl_session *s, unsigned part, unsigned parts) {
+    uint64_t records = run->settings.records, first = records * part / parts, end = records * (part + 1) / parts;
+    for (; first < end; first += BATCH) {
+        struct batch batch = {first, first + BATCH < end ? first + BATCH : end};
+        int status = bl_transaction(s, false, fill_batch, &batch);
+        if (status != VARVE_OK) return status;
+    }
+    return VARVE_OK;
+}
+
+static int fill_nothing(struct bl_run *run, struct bl_session *s, unsigned part, unsigned parts) {
+    (void)run, (void)s, (void)part, (void)parts;
+    return VARVE_OK;
+}
+
+/* --- transactions ------------------------------------------------------------------------------------------------- */
+
+static unsigned draw_rows(struct bl_session *s) {
+    const struct micro *m = s->run->state;
+    for (unsigned i = 0; i < settings(s)->ops_per_txn; i++)
+        s->draw[i] = bl_scramble(bl_zipf_rank(&m->zipf, &s->random), m->zipf.count);
+    return 0;
+}
+
+static int check_value(struct bl_session *s, varve_slice value, uint64_t row) {
+    uint64_t stored;
+    if (value.size != settings(s)->value_bytes) return VARVE_CORRUPT;
+    memcpy(&stored, (const uint8_t *)value.data + 8, sizeof(stored));
+    return stored == row ? VARVE_OK : VARVE_CORRUPT;
+}
+
+static int read_row(struct bl_session *s, uint64_t row, bool for_update, varve_slice *value) {
+    uint8_t key[STRING_KEY];
+    const struct peer *engine = s->run->engine;
+    varve_slice name = row_key(settings(s), row, key);
+    s->reads++;
+    int status = for_update && engine->get_for_update != NULL ? engine->get_for_update(s->txn, name, value)
+                                                              : engine->get(s->txn, name, value);
+    if (status == VARVE_NOTFOUND) return VARVE_CORRUPT;
+    return status == VARVE_OK ? check_value(s, *value, row) : status;
+}
+
+static int read_many(struct bl_session *s, unsigned count) {
+    uint8_t bytes[OPS_MOST][STRING_KEY];
+    varve_slice keys[OPS_MOST] = {{NULL, 0}}, values[OPS_MOST];
+    int statuses[OPS_MOST];
+    for (unsigned i = 0; i < count; i++) keys[i] = row_key(settings(s), s->draw[i], bytes[i]);
+    s->reads += count;
+    int status = s->run->engine->get_many(s->txn, keys, values, statuses, count);
+    for (unsigned i = 0; i < count && status == VARVE_OK; i++)
+        status = statuses[i] == VARVE_OK ? check_value(s, values[i], s->draw[i]) : VARVE_CORRUPT;
+    return status;
+}
+
+static int read_rows(struct bl_session *s, unsigned count) {
+    varve_slice value;
+    int status = VARVE_OK;
+    if (settings(s)->use_get_many && s->run->engine->get_many != NULL) return read_many(s, count);
+    for (unsigned i = 0; i < count && status == VARVE_OK; i++) status = read_row(s, s->draw[i], false, &value);
+    return status;
+}
+
+static int change_row(struct bl_session *s, uint64_t row) {
+    varve_slice value;
+    uint8_t key[STRING_KEY];
+    uint64_t counter;
+    int status = read_row(s, row, settings(s)->use_for_update, &value);
+    if (status != VARVE_OK) return status;
+    memcpy(&counter, value.data, sizeof(counter));
+    s->writes++;
+    return s->run->engine->put(s->txn, row_key(settings(s), row, key), value_of(s, counter + 1, row));
+}
+
+static int body_reads(struct bl_session *s, unsigned kind) {
+    (void)kind;
+    return read_rows(s, settings(s)->ops_per_txn);
+}
+
+static int change_rows(struct bl_session *s, unsigned first) {
+    int status = VARVE_OK;
+    for (unsigned i = first; i < settings(s)->ops_per_txn && status == VARVE_OK; i++) status = change_row(s, s->draw[i]);
+    return status;
+}
+
+static int body_mixed(struct bl_session *s, unsigned kind) {
+    unsigned reads = settings(s)->ops_per_txn * settings(s)->read_ratio / 100;
+    (void)kind;
+    int status = read_rows(s, reads);
+    return status == VARVE_OK ? change_rows(s, reads) : status;
+}
+
+static void done_mixed(struct bl_session *s, unsigned kind, bool committed) {
+    unsigned reads = settings(s)->ops_per_txn * settings(s)->read_ratio / 100;
+    (void)kind;
+    if (committed) s->tally[CHANGES] += (int64_t)(settings(s)->ops_per_txn - reads);
+}
+
+static int body_rmw(struct bl_session *s, unsigned kind) {
+    (void)kind;
+    return change_row(s, s->draw[0]);
+}
+
+static void done_rmw(struct bl_session *s, unsigned kind, bool committed) {
+    (void)kind;
+    s->tally[CHANGES] += committed;
+}
+
+struct touch {
+    uint64_t rows, sum;
+};
+static int touch(void *arg, varve_slice key, varve_slice value) {
+    struct touch *t = arg;
+    (void)key;
+    uint64_t counter;
+    memcpy(&counter, value.data, sizeof(counter));
+    t->sum += counter;
+    t->rows++;
+    return 0;
+}
+
+static int body_scan(struct bl_session *s, unsigned kind) {
+    uint8_t key[STRING_KEY];
+    struct touch t = {0, 0};
+    (void)kind;
+    int status = s->run->engine->scan(s->txn, row_key(settings(s), s->draw[0], key), (varve_slice){NULL, 0}, SCAN_ROWS,
+                                      false, touch, &t);
+    s->reads += t.rows;
+    return status == VARVE_OK && t.rows == 0 ? VARVE_CORRUPT : status;
+}
+
+/* --- inserts: each session numbers its own rows ------------------------------------------------------------------- */
+
+static unsigned draw_insert(struct bl_session *s) {
+    s->draw[0] = s->draw[1]++;
+    return 0;
+}
+
+static uint64_t inserted_place(const struct bl_session *s, uint64_t number, bool sorted) {
+    uint64_t place = (uint64_t)s->thread << 48 | number;
+    return sorted ? place : place_of(place + 1);
+}
+
+static int insert_at(struct bl_session *s, uint64_t place) {
+    uint8_t key[STRING_KEY];
+    const struct peer *engine = s->run->engine;
+    varve_slice name = key_at(settings(s), place, key), value = value_of(s, 0, place);
+    s->writes++;
+    return engine->insert != NULL ? engine->insert(s->txn, name, value) : engine->put(s->txn, name, value);
+}
+
+static int body_insert_sorted(struct bl_session *s, unsigned kind) {
+    int status = VARVE_OK;
+    for (unsigned i = 0; i < settings(s)->ops_per_txn && status == VARVE_OK; i++)
+        status = insert_at(s, inserted_place(s, s->draw[0] * settings(s)->ops_per_txn + i, true));
+    (void)kind;
+    return status;
+}
+
+static int body_insert_random(struct bl_session *s, unsigned kind) {
+    int status = VARVE_OK;
+    for (unsigned i = 0; i < settings(s)->ops_per_txn && status == VARVE_OK; i++)
+        status = insert_at(s, inserted_place(s, s->draw[0] * settings(s)->ops_per_txn + i, false));
+    (void)kind;
+    return status;
+}
+
+static void done_insert(struct bl_session *s, unsigned kind, bool committed) {
+    (void)kind;
+    s->tally[INSERTS] += committed ? (int64_t)settings(s)->ops_per_txn : 0;
+}
+
+/* --- the invariant ------------------------------------------------------------------------------------------------ */
+
+static int sum_all(struct bl_session *s, void *arg) {
+    struct touch *t = arg;
+    *t = (struct touch){0, 0};
+    return s->run->engine->scan(s->txn, (varve_slice){NULL, 0}, (varve_slice){NULL, 0}, 0, false, touch, t);
+}
+
+static int compare_counts(struct bl_run *run, struct bl_session *sessions, unsigned count, bool filled) {
+    struct touch t = {0, 0};
+    uint64_t changes = 0, rows = filled ? run->settings.records : 0;
+    for (unsigned i = 0; i < count; i++) {
+        changes += (uint64_t)sessions[i].tally[CHANGES];
+        rows += (uint64_t)sessions[i].tally[INSERTS];
+    }
+    int status = bl_transaction(&sessions[0], true, sum_all, &t);
+    if (status != VARVE_OK) return refuse(run, status, "the check could not read the rows");
+    if (t.rows == rows && t.sum == changes) return VARVE_OK;
+    snprintf(run->text, sizeof(run->text), "%s: %llu rows with %llu changes, but %llu rows and %llu changes were committed",
+             run->load->name, (unsigned long long)t.rows, (unsigned long long)t.sum, (unsigned long long)rows,
+             (unsigned long long)changes);
+    return VARVE_CORRUPT;
+}
+
+static int verify(struct bl_run *run, struct bl_session *sessions, unsigned count) {
+    return compare_counts(run, sessions, count, true);
+}
+static int verify_inserted(struct bl_run *run, struct bl_session *sessions, unsigned count) {
+    return compare_counts(run, sessions, count, false);
+}
+
+#define MICRO(id, called, what, ...)                                                                              \
+    const struct bl_load id = {.name = called, .about = what, .kind_count = 1, .kinds = {called},                 \
+                               .prepare = prepare, .release = release, __VA_ARGS__}
+
+MICRO(bl_reads, "reads", "reads of single rows, ops-per-txn of them", .fill = fill, .draw = draw_rows,
+      .body = body_reads, .verify = verify);
+MICRO(bl_mixed, "mixed", "reads, then read-modify-writes, by read-ratio", .fill = fill, .draw = draw_rows,
+      .body = body_mixed, .done = done_mixed, .verify = verify);
+MICRO(bl_rmw, "rmw", "one read-modify-write", .fill = fill, .draw = draw_rows, .body = body_rmw, .done = done_rmw,
+      .verify = verify);
+MICRO(bl_scan, "scan", "a scan of 100 rows from a random key", .fill = fill, .draw = draw_rows, .body = body_scan,
+      .verify = verify);
+MICRO(bl_insert_sorted, "insert-sorted", "inserts in key order, each thread its own range", .fill = fill_nothing,
+      .draw = draw_insert, .body = body_insert_sorted, .done = done_insert, .verify = verify_inserted);
+MICRO(bl_insert_random, "insert-random", "inserts all over the keys", .fill = fill_nothing, .draw = draw_insert,
+      .body = body_insert_random, .done = done_insert, .verify = verify_inserted);

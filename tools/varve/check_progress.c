@@ -53,7 +53,11 @@ FILE *check_open(const char *file) {
     int fd = strcmp(file, "-") == 0 ? STDIN_FILENO : open(file, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return NULL;
     struct stat about;
-    if (fstat(fd, &about) == 0 && S_ISREG(about.st_mode)) progress.size = (uint64_t)about.st_size;
+    if (fstat(fd, &about) == 0 && S_ISREG(about.st_mode)) {
+        pthread_mutex_lock(&progress.lock);
+        progress.size = (uint64_t)about.st_size;
+        pthread_mutex_unlock(&progress.lock);
+    }
     FILE *in = fopencookie((void *)(intptr_t)fd, "r", (cookie_io_functions_t){counted_read, NULL, NULL, counted_close});
     if (in == NULL && fd != STDIN_FILENO) close(fd);
     return in;

@@ -54,6 +54,23 @@ static void keys__many(void **state) {
     hs_release(&h);
 }
 
+/* So many that halves of hashes meet: short ones differ in their first eight bytes, long ones behind them alone. */
+static void keys__with_one_hash_stay_apart(void **state) {
+    (void)state;
+    enum { EACH = 40000 };
+    struct hs_history h;
+    hs_init(&h);
+    for (unsigned pass = 0; pass < 2; pass++) {
+        for (unsigned i = 0; i < 2 * EACH; i++) {
+            char text[24];
+            snprintf(text, sizeof text, i % 2 == 0 ? "%07u" : "the same %07u", i / 2);
+            assert_int_equal(key(&h, text), i);
+        }
+    }
+    assert_int_equal(h.key_count, 2 * EACH);
+    hs_release(&h);
+}
+
 static void keys__as_text(void **state) {
     (void)state;
     struct hs_history h;
@@ -165,6 +182,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keys__are_interned_once_and_ranked_by_bytes),
         cmocka_unit_test(keys__many),
+        cmocka_unit_test(keys__with_one_hash_stay_apart),
         cmocka_unit_test(keys__as_text),
         cmocka_unit_test(finish__refuses_what_cannot_be),
         cmocka_unit_test(finish__refuses_bad_transactions),

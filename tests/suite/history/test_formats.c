@@ -285,6 +285,30 @@ static void round_trips__jepsen(void **state) {
     }
 }
 
+/* What meets at one time still overlaps when only the order of the file is left. */
+static void round_trips__jepsen_keeps_overlap(void **state) {
+    (void)state;
+    struct hs_history h, back;
+    kit_good("{\"varve-history\":1,\"timed\":true,\"sessions\":true}\n"
+             "{\"session\":0,\"begin\":1,\"end\":5,\"ops\":[[\"write\",\"x\",1]]}\n"
+             "{\"session\":1,\"begin\":5,\"end\":9,\"ops\":[[\"write\",\"x\",2]]}\n"
+             "{\"session\":2,\"begin\":5,\"end\":5,\"ops\":[[\"write\",\"x\",3]]}\n"
+             "{\"session\":0,\"begin\":6,\"end\":7,\"outcome\":\"unknown\",\"ops\":[[\"write\",\"x\",4]]}\n",
+             HS_FORMAT_JSONL, &h);
+    there_and_back(&h, HS_FORMAT_EDN_REGISTER, &back);
+    assert_int_equal(back.txn_count, 4);
+    assert_true(back.timed);
+    for (size_t a = 0; a < 4; a++) {
+        for (size_t b = 0; b < 4; b++) {
+            const struct hs_op *x = &back.ops[back.txns[a].first_op], *y = &back.ops[back.txns[b].first_op];
+            bool before = h.txns[x->value - 1].end < h.txns[y->value - 1].begin && x->value != 4;
+            TD_CHECK(before == (back.txns[a].end < back.txns[b].begin), "%lld and %lld", (long long)x->value,
+                     (long long)y->value);
+        }
+    }
+    hs_release(&h), hs_release(&back);
+}
+
 static void round_trips__plume_and_dbcop(void **state) {
     (void)state;
     struct td_random random = {td_seed()};
@@ -358,6 +382,7 @@ int main(void) {
         cmocka_unit_test(jsonl__by_hand),
         cmocka_unit_test(round_trips__ours),
         cmocka_unit_test(round_trips__jepsen),
+        cmocka_unit_test(round_trips__jepsen_keeps_overlap),
         cmocka_unit_test(round_trips__plume_and_dbcop),
         cmocka_unit_test(writing__refuses_what_a_form_cannot_hold),
         cmocka_unit_test(names__find_their_format),

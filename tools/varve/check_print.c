@@ -37,14 +37,24 @@ static void print_finding(const struct check_result *r) {
     putchar('\n');
 }
 
+static bool any_level(const struct hs_history *h) {
+    for (size_t i = 0; i < h->txn_count; i++)
+        if (h->txns[i].level != 0) return true;
+    return false;
+}
+
 static void print_looked_at(const struct check_result *r) {
     const struct ck_report *report = r->report;
     const struct ck_options *options = &r->ask->options;
     printf("looked at: %" PRIu64 " committed, %" PRIu64 " aborted, %" PRIu64 " of unknown outcome; %" PRIu64
            " reads, %" PRIu64 " writes, %" PRIu64 " scans\n",
            report->committed, report->aborted, report->undecided, report->reads, report->writes, report->scans);
-    printf("judged at: %s%s%s%s\n", check_level_name(options->level),
-           options->no_own_level ? " for all" : ", and a transaction that has a level at its own",
+    const char *level = check_level_name(options->level);
+    if (!options->no_own_level && any_level(r->history))
+        printf("judged at: the level each ran at, %s where none is recorded", level);
+    else
+        printf("judged at: %s", level);
+    printf("%s%s\n",
            !options->strict    ? ""
            : r->history->timed ? ", in real-time order"
                                : "; real time is not known",

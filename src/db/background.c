@@ -56,7 +56,7 @@ static bool wants_checkpoint(struct varve_db *db) {
 static void checkpointer(void *arg) {
     struct varve_db *db = arg;
     while (vb_load_acquire(&db->stop) == 0) {
-        if (wants_checkpoint(db)) (void)vdb_checkpoint(db); /* its text is in db->error; FULL is tried again */
+        if (wants_checkpoint(db)) (void)vdb_checkpoint_beside(db); /* its text is in db->error; FULL is tried again */
         vos_futex_wait(&db->stop, 0, CHECKPOINTER_PACE_NS);
     }
 }

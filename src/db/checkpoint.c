@@ -18,6 +18,7 @@ struct image {
     uint64_t snap;
     struct vb_arena arena; /* one portion's values and its fence */
     struct vb_arena fence_arena;
+    int zlib_level;
     struct vrn_writer *writer;
     struct vk_detail *detail;
 };
@@ -127,7 +128,10 @@ static int commit_image(struct varve_db *db, const struct vrn_facts *facts, uint
 
 static int write_run(struct image *image, struct vrn_facts *facts) {
     struct varve_db *db = image->db;
-    struct vrn_config config = {.os = db->os, .dir = db->dir, .file_mode = db->options.file_mode, .zlib_level = 1};
+    struct vrn_config config = {.os = db->os,
+                                .dir = db->dir,
+                                .file_mode = db->options.file_mode,
+                                .zlib_level = image->zlib_level};
     memcpy(config.database_id, vrn_manifest_database_id(db->manifest), sizeof config.database_id);
     uint64_t salt = 0;
     VB_TRY(db->os->ops->random(db->os, &salt, sizeof salt));
@@ -142,10 +146,13 @@ static int write_run(struct image *image, struct vrn_facts *facts) {
     return status;
 }
 
-static int checkpoint(struct varve_db *db, struct vk_detail *detail) {
+static int checkpoint(struct varve_db *db, int zlib_level, struct vk_detail *detail) {
     if (vtl_poisoned(db->log))
         return vk_fail(detail, VARVE_FAILED, VARVE_REASON_FAILED, "%s", vtl_poison_text(db->log));
-    struct image image = {.db = db, .slot = &db->domain.slots[db->domain.slot_count], .detail = detail};
+    struct image image = {.db = db,
+                          .slot = &db->domain.slots[db->domain.slot_count],
+                          .zlib_level = zlib_level,
+                          .detail = detail};
     struct vrn_facts facts;
     uint64_t first_log_seq = vtl_next_seq(db->log); /* before the snapshot: blocks below it hold only cts <= snap */
     vb_arena_init(&image.arena, db->work_heap, 64 << 10);
@@ -164,11 +171,16 @@ static int checkpoint(struct varve_db *db, struct vk_detail *detail) {
     return vtl_truncate(db->log, first_log_seq, detail);
 }
 
-int vdb_checkpoint(struct varve_db *db) {
+static int one_at_a_time(struct varve_db *db, int zlib_level) {
     if (db->dir == NULL) return VARVE_OK;
     struct vk_detail detail = {0};
     vos_mutex_lock(&db->checkpoint_mutex);
-    int status = checkpoint(db, &detail);
+    int status = checkpoint(db, zlib_level, &detail);
     vos_mutex_unlock(&db->checkpoint_mutex);
     return vdb_take_detail(db, &detail, status);
 }
+
+int vdb_checkpoint(struct varve_db *db) { return one_at_a_time(db, 1); }
+
+/* Beside transactions deflating costs more of a processor than all the rest of a checkpoint. */
+int vdb_checkpoint_beside(struct varve_db *db) { return one_at_a_time(db, 0); }

@@ -77,6 +77,8 @@ int vdb_table_make(struct varve_db *db, uint32_t id, const char *name, struct va
 int vdb_table_load(struct varve_db *db, const struct vrn_table *from, struct vk_detail *detail);
 struct varve_table *vdb_table_by_id(struct varve_db *db, uint32_t id); /* live ones */
 void vdb_tables_free(struct varve_db *db);
+/* checkpoint.c: as vdb_checkpoint, for the checkpointer: blocks are stored as they are. */
+int vdb_checkpoint_beside(struct varve_db *db);
 /* background.c */
 int vdb_threads_start(struct varve_db *db);
 void vdb_threads_stop(struct varve_db *db);

@@ -75,7 +75,7 @@ enum hs_txn_flags {
 /* 56 bytes. Times are of one clock for all sessions: nanoseconds, or steps of a scheduler. */
 struct hs_txn {
     uint64_t begin;    /* when begin was called */
-    uint64_t end;      /* when commit or abort returned */
+    uint64_t end;      /* when commit or abort returned; HS_NO_STAMP: never, the outcome is unknown */
     uint64_t snapshot; /* white box: last registered snapshot, HS_NO_STAMP = none */
     uint64_t cts;      /* white box: commit timestamp; 0 = none */
     uint64_t first_op;
@@ -168,8 +168,9 @@ enum hs_format {
 };
 const char *hs_format_name(enum hs_format format);
 bool hs_format_find(const char *name, enum hs_format *format); /* by its name: "edn-list" */
-/* INVALID with line and reason for what is not a history in that format; IO; NOMEM. Memory stays within 400 bytes a
- * transaction of eight operations, however long the file is. The history comes finished. */
+/* Into an initialised history. INVALID with line and reason for what is not a history in that format; IO; NOMEM. Memory
+ * stays within 400 bytes a transaction of eight operations, however long the file is. The history comes finished; after a
+ * failure it holds what was read so far and is to be released. */
 int hs_read(FILE *in, enum hs_format format, struct hs_history *history, struct hs_problem *problem);
 /* INVALID with *problem where the format cannot hold it (scans in Plume's text, say). */
 int hs_write(FILE *out, enum hs_format format, const struct hs_history *history, struct hs_problem *problem);

@@ -1,7 +1,7 @@
 /* picture.h - a counterexample or a schedule as a picture: lanes are sessions, time runs down, edges are dependencies.
  *
  * The SVG stands alone (no script, no font, no reference), is readable in light and in dark, and is 320 to 1100 pixels
- * wide (wider only where more than ten transactions run side by side); the DOT has the same names. Text is escaped for
+ * wide (wider only where many transactions run side by side); the DOT has the same names. Text is escaped for
  * where it goes.
  *
  * SPDX-License-Identifier: MIT

@@ -20,7 +20,7 @@
 #include "report/scene.h"
 
 enum {
-    WIDTH_MIN = 320, WIDTH_MAX = 1100, MARGIN = 10, NUMBERS = 24, ROW = 23, LANE_MIN = 96, LANE_MAX = 300, LANE_PAD = 20,
+    WIDTH_MIN = 320, WIDTH_MAX = 1100, MARGIN = 10, NUMBERS = 24, ROW = 23, LANE_MIN = 96, LANE_SHRUNK = 136, LANE_MAX = 300, LANE_PAD = 20,
     GUTTER_MIN = 30, TURN = 46, LABEL_PAD = 12, LEAD = 8, LABEL_HEIGHT = 16, LINE = 17, ENDS_MAX = 8,
 };
 /* LEAST_SCALE: how far a page may shrink a picture before it scrolls instead. */
@@ -80,14 +80,14 @@ static void measure_lanes(struct layout *l) {
     }
 }
 
-/* Lanes that are wider than the average give way until the whole fits, as far as LANE_MIN. */
+/* The widest lanes give way until the whole fits, as far as LANE_SHRUNK: then the picture is wider. */
 static void fit(struct layout *l) {
     double fixed = 2 * MARGIN + NUMBERS, lanes = 0;
     for (int g = 0; g <= l->scene->lane_count; g++)
         fixed += l->gutter_w[g];
     for (int i = 0; i < l->scene->lane_count; i++)
         lanes += l->lane_w[i];
-    for (double limit = LANE_MAX; fixed + lanes > WIDTH_MAX && limit > LANE_MIN; limit -= 4) {
+    for (double limit = LANE_MAX; fixed + lanes > WIDTH_MAX && limit > LANE_SHRUNK; limit -= 4) {
         lanes = 0;
         for (int i = 0; i < l->scene->lane_count; i++) {
             if (l->lane_w[i] > limit)

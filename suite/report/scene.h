@@ -55,6 +55,7 @@ struct sc_edge {
     enum ck_edge_kind kind;
     bool minor; /* not part of the cycle */
     char label[SC_LABEL_BYTES];
+    char why[SC_TEXT_BYTES]; /* "T1 read y = 0, and T2 changed it to 1"; may be empty */
 };
 
 struct sc_scene {

@@ -84,11 +84,30 @@ static void list_versions(struct reader *r) {
     }
 }
 
+/* Why one transaction comes before another. */
+static void reason(const struct reader *r, struct sc_edge *edge, const char *key, int64_t from, int64_t to) {
+    const char *one = r->scene->boxes[r->scene->rows[edge->from_row].box].name;
+    const char *other = r->scene->boxes[r->scene->rows[edge->to_row].box].name;
+    char *why = edge->why;
+    *why = 0;
+    if (edge->kind == CK_WR) {
+        sc_append(why, SC_TEXT_BYTES, "%s read %s = ", other, key);
+        sc_append_value(why, SC_TEXT_BYTES, to);
+        sc_append(why, SC_TEXT_BYTES, ", which %s wrote", one);
+        return;
+    }
+    sc_append(why, SC_TEXT_BYTES, "%s %s %s = ", one, edge->kind == CK_WW ? "wrote" : edge->kind == CK_RW ? "read" : "scanned", key);
+    sc_append_value(why, SC_TEXT_BYTES, from);
+    sc_append(why, SC_TEXT_BYTES, ", and %s changed it to ", other);
+    sc_append_value(why, SC_TEXT_BYTES, to);
+}
+
 static int add(struct reader *r, enum ck_edge_kind kind, int from_step, int to_step, unsigned key, int64_t from, int64_t to) {
     struct sc_edge edge = {.from_row = r->answer_row[from_step], .to_row = r->answer_row[to_step], .kind = kind};
     if (edge.from_row == SC_NONE || edge.to_row == SC_NONE)
         return VARVE_OK;
     sc_edge_label(&edge, r->schedule->keys[key], from, to);
+    reason(r, &edge, r->schedule->keys[key], from, to);
     for (int e = 0; e < r->scene->edge_count; e++) { /* the same between the same transactions: once is enough */
         const struct sc_edge *other = &r->scene->edges[e];
         if (other->kind == kind && r->scene->rows[other->from_row].box == r->scene->rows[edge.from_row].box &&
@@ -193,20 +212,7 @@ static void find_cycles(struct sc_scene *scene) {
     }
 }
 
-/* One line for each edge of the cycle: why one transaction comes before another. */
-static void append_reason(struct sc_scene *scene, const struct sc_edge *edge) {
-    const char *from = scene->boxes[scene->rows[edge->from_row].box].name, *to = scene->boxes[scene->rows[edge->to_row].box].name;
-    const char *read = scene->rows[edge->kind == CK_WR ? edge->to_row : edge->from_row].text;
-    const char *written = scene->rows[edge->kind == CK_WR ? edge->from_row : edge->to_row].text;
-    sc_append(scene->proof, sizeof scene->proof, "%s before %s: ", from, to);
-    if (edge->kind == CK_WR)
-        sc_append(scene->proof, sizeof scene->proof, "%s saw (%s) what %s did (%s).\n", to, read, from, written);
-    else if (edge->kind == CK_WW)
-        sc_append(scene->proof, sizeof scene->proof, "%s wrote over %s.\n", to, edge->label);
-    else
-        sc_append(scene->proof, sizeof scene->proof, "%s did not see (%s) what %s did (%s).\n", from, read, to, written);
-}
-
+/* One line for each edge of the cycle. */
 static void append_proof(struct sc_scene *scene) {
     unsigned cycle = 0;
     for (int e = 0; e < scene->edge_count; e++)
@@ -217,8 +223,9 @@ static void append_proof(struct sc_scene *scene) {
         sc_append(scene->proof, sizeof scene->proof, "\n");
     for (int e = 0; e < scene->edge_count; e++)
         if (!scene->edges[e].minor)
-            append_reason(scene, &scene->edges[e]);
-    sc_append(scene->proof, sizeof scene->proof, "A circle: no order, one after another, gives these answers.");
+            sc_append(scene->proof, sizeof scene->proof, "%s before %s: %s\n", scene->boxes[scene->rows[scene->edges[e].from_row].box].name,
+                      scene->boxes[scene->rows[scene->edges[e].to_row].box].name, scene->edges[e].why);
+    sc_append(scene->proof, sizeof scene->proof, "so no order of them, one after another, gives these answers");
 }
 
 int sc_run_edges(struct sc_scene *scene, const struct ss_schedule *schedule, const struct ss_run *run,

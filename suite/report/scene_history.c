@@ -604,8 +604,10 @@ int sc_from_history(struct sc_scene *scene, const struct hs_history *history, co
     b->finding = finding;
     b->scene = scene;
     snprintf(scene->title, sizeof scene->title, "%s", title ? title : "");
-    if (finding)
+    if (finding) {
+        snprintf(scene->before, sizeof scene->before, "%s", ck_anomaly_about(finding->anomaly));
         snprintf(scene->proof, sizeof scene->proof, "%s", finding->proof);
+    }
     if (!finding && history->txn_count > SC_BOXES_MAX)
         snprintf(scene->after, sizeof scene->after, "the first %d of %zu transactions", SC_BOXES_MAX, history->txn_count);
     int status = build(b);

@@ -115,42 +115,77 @@ void pg_write_needless(struct pg_page *page) {
 
 /* --- other engines -------------------------------------------------------------------------------------------------- */
 
-static void write_peer_cell(struct pg_page *page, const struct sp_peer_cell *cell) {
+static const char *peer_word(const struct sp_peer_cell *cell) {
+    if (!cell->runs)
+        return "not run";
+    if (cell->shown)
+        return "shown";
+    return cell->blocked > cell->refused ? "blocked" : cell->refused ? "refused" : "prevented";
+}
+
+static void write_peer_cell(struct pg_page *page, const struct sp_peer_cell *cell, bool first) {
     enum pg_mark mark = !cell->runs ? PG_NONE : cell->shown ? PG_SHOWN : PG_PREVENTED;
-    fprintf(page->out, "<td class=\"%s\" title=\"shown in %" PRIu64 " of %" PRIu64 " runs, %" PRIu64 " blocked, %" PRIu64 " refused\"><b "
-            "aria-hidden=\"true\">%s</b><i>%s</i></td>", pg_mark_class(mark), cell->shown, cell->runs, cell->blocked, cell->refused,
-            pg_mark_sign(mark), mark == PG_PREVENTED ? cell->blocked > cell->refused ? "blocked" : cell->refused ? "refused" : "prevented"
-            : mark == PG_NONE ? "not run" : pg_mark_word(mark));
+    fprintf(page->out,
+            "<td class=\"%s%s\" title=\"shown in %" PRIu64 " of %" PRIu64 " runs, %" PRIu64 " blocked, %" PRIu64 " refused\">"
+            "<b aria-hidden=\"true\">%s</b><i>%s</i>",
+            pg_mark_class(mark), first ? " first" : "", cell->shown, cell->runs, cell->blocked, cell->refused, pg_mark_sign(mark),
+            peer_word(cell));
+    if (cell->shown)
+        fprintf(page->out, "<small>%" PRIu64 "/%" PRIu64 "</small>", cell->shown, cell->runs);
+    fputs("</td>", page->out);
+}
+
+/* The first level of an engine. */
+static bool engine_begins(const struct sp_about *about, unsigned p) {
+    return p == 0 || strcmp(about->peers[p].engine, about->peers[p - 1].engine) != 0;
+}
+
+/* Engines above, their levels below; neighbours with one name share a head. */
+static void write_peer_heads(struct pg_page *page) {
+    const struct sp_about *about = page->about;
+    fputs("<thead>\n<tr><th class=\"corner\" rowspan=\"2\" scope=\"col\">phenomenon</th>", page->out);
+    for (unsigned p = 0; p < about->peer_count;) {
+        unsigned span = 1;
+        while (p + span < about->peer_count && !engine_begins(about, p + span))
+            span++;
+        fprintf(page->out, "<th class=\"first\" scope=\"colgroup\" colspan=\"%u\">", span);
+        pg_text(page, about->peers[p].engine);
+        fputs("</th>", page->out);
+        p += span;
+    }
+    fputs("</tr>\n<tr class=\"levels\">", page->out);
+    for (unsigned p = 0; p < about->peer_count; p++) {
+        fprintf(page->out, "<th scope=\"col\"%s>", engine_begins(about, p) ? " class=\"first\"" : "");
+        pg_text(page, about->peers[p].level);
+        fputs("</th>", page->out);
+    }
+    fputs("</tr>\n</thead>\n", page->out);
+}
+
+static void write_peer_row(struct pg_page *page, unsigned r) {
+    const struct sr_row *row = &page->matrix->rows[r];
+    const struct pg_word *word = pg_word_find(row->id);
+    fputs("<tr><th scope=\"row\"><a href=\"#", page->out);
+    pg_attribute(page, row->id);
+    fputs("\"><span class=\"id\">", page->out);
+    pg_text(page, row->id);
+    fputs("</span> ", page->out);
+    pg_text(page, word ? word->name : row->title);
+    fputs("</a></th>", page->out);
+    for (unsigned p = 0; p < page->about->peer_count; p++)
+        write_peer_cell(page, &page->about->peers[p].cells[r], engine_begins(page->about, p));
+    fputs("</tr>\n", page->out);
 }
 
 void pg_write_peers(struct pg_page *page) {
-    const struct sr_matrix *m = page->matrix;
-    const struct sp_about *about = page->about;
-    if (!about->peer_count)
+    if (!page->about->peer_count)
         return;
     fputs("<section id=\"peers\">\n<h2>Other engines</h2>\n<p>The same schedules on other engines, each at levels of its own. Nothing was "
-          "tuned; a call that would have had to wait ended its transaction.</p>\n<div class=\"wide\" tabindex=\"0\" role=\"region\" "
-          "aria-label=\"Other engines\">\n<table class=\"matrix\">\n<thead><tr><th class=\"corner\" scope=\"col\">phenomenon</th>", page->out);
-    for (unsigned p = 0; p < about->peer_count; p++) {
-        fputs("<th scope=\"col\">", page->out);
-        pg_text(page, about->peers[p].engine);
-        fputs("<small>", page->out);
-        pg_text(page, about->peers[p].level);
-        fputs("</small></th>", page->out);
-    }
-    fputs("</tr></thead>\n<tbody>\n", page->out);
-    for (unsigned r = 0; r < m->row_count; r++) {
-        const struct pg_word *word = pg_word_find(m->rows[r].id);
-        fputs("<tr><th scope=\"row\"><a href=\"#", page->out);
-        pg_attribute(page, m->rows[r].id);
-        fputs("\"><span class=\"id\">", page->out);
-        pg_text(page, m->rows[r].id);
-        fputs("</span> ", page->out);
-        pg_text(page, word ? word->name : m->rows[r].title);
-        fputs("</a></th>", page->out);
-        for (unsigned p = 0; p < about->peer_count; p++)
-            write_peer_cell(page, &about->peers[p].cells[r]);
-        fputs("</tr>\n", page->out);
-    }
+          "tuned; a call that would have had to wait ended its transaction.</p>\n<div class=\"wide boxed\" tabindex=\"0\" role=\"region\" "
+          "aria-label=\"Other engines\">\n<table class=\"matrix\">\n", page->out);
+    write_peer_heads(page);
+    fputs("<tbody>\n", page->out);
+    for (unsigned r = 0; r < page->matrix->row_count; r++)
+        write_peer_row(page, r);
     fputs("</tbody></table></div>\n</section>\n", page->out);
 }

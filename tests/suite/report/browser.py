@@ -151,12 +151,16 @@ return [...new Set(out)].slice(0, 12);
 
 def look_at_parts(browser, say):
     cells = browser.run("""
-        const rows = [...document.querySelectorAll('.matrix')[0].querySelectorAll('tbody tr[data-row]')];
-        const wanted = document.querySelectorAll('.matrix thead .levels th').length;
+        const table = document.querySelector('#matrix .matrix'), rows = [...table.querySelectorAll('tbody tr[data-row]')];
+        const wanted = table.querySelectorAll('thead .levels th').length;
         return [rows.length, wanted, rows.filter(r => r.querySelectorAll('td').length !== wanted).map(r => r.dataset.row),
                 rows.filter(r => [...r.querySelectorAll('td')].some(c => !c.textContent.trim() || !c.title)).map(r => r.dataset.row),
                 rows.filter(r => !document.getElementById(r.querySelector('a').hash.slice(1))).map(r => r.dataset.row)];""")
     say(cells[0] == 0 or cells[1] == 0, "the matrix has no cells")
+    uneven = browser.run("""
+        return [...document.querySelectorAll('.boxed .matrix')].filter(t => [...t.querySelectorAll('tbody tr')].some(
+            r => r.querySelectorAll('td').length !== t.querySelectorAll('thead .levels th').length)).length;""")
+    say(uneven, "a table of other engines lacks cells")
     say(cells[2], f"rows without all their cells: {cells[2]}")
     say(cells[3], f"rows with a cell that says nothing: {cells[3]}")
     say(cells[4], f"rows that lead nowhere: {cells[4]}")

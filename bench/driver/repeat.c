@@ -256,7 +256,8 @@ static int run_workers(struct bd_repeat *r, struct bd_result *result) {
 
 static int one_repeat(const struct bd_options *options, struct bd_result *result) {
     struct bd_repeat r = {.options = options, .phase = BD_WARM};
-    r.run = (struct bl_run){.load = options->load, .engine = options->engine, .settings = options->settings};
+    r.run = (struct bl_run){.load = options->load, .engine = options->engine, .settings = options->settings,
+                             .level = options->engine->levels[options->open.level].claims};
     size_t bytes = sizeof(*r.workers) * options->settings.threads;
     r.workers = aligned_alloc(128, bytes);
     if (r.workers == NULL) return fail(result, VARVE_NOMEM, "workers", "out of memory");

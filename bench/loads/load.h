@@ -18,7 +18,8 @@
 #include "base/random.h"
 #include "bench/peers/peer.h"
 
-enum { BL_KINDS_MAX = 8, BL_TEXT_BYTES = 256 };
+/* BL_ROLLBACK: what a body returns when its transaction should end by rolling back. */
+enum { BL_KINDS_MAX = 8, BL_TEXT_BYTES = 256, BL_ROLLBACK = 2 };
 
 /* What the command line says; a load reads what it knows and checks it in `prepare`. */
 struct bl_settings {
@@ -52,7 +53,7 @@ struct bl_load {
     /* Draws the next transaction: its type (an index into kinds) and its parameters, kept in session->draw for every
      * attempt. */
     unsigned (*draw)(struct bl_session *session);
-    /* One attempt of it, inside session->txn. OK: commit it; a positive number: roll it back, that is how it should end
+    /* One attempt of it, inside session->txn. OK: commit it; BL_ROLLBACK: roll it back, that is how it should end
      * (TPC-C's one percent, SmallBank's overdraft); else the status of the call that failed. */
     int (*body)(struct bl_session *session, unsigned kind);
     /* It has committed (or ended by its own rollback): what the invariant has to know. NULL: nothing. */
@@ -66,6 +67,7 @@ struct bl_run {
     const struct peer *engine;
     struct peer_db *db;
     struct bl_settings settings;
+    varve_isolation level; /* what the engine claims at the level it runs at; 0 = not known */
     void *state;
     char text[BL_TEXT_BYTES];
 };

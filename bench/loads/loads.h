@@ -9,5 +9,10 @@
 
 /* micro.c */
 extern const struct bl_load bl_reads, bl_mixed, bl_rmw, bl_scan, bl_insert_sorted, bl_insert_random;
+/* ycsb.c */
+extern const struct bl_load bl_ycsb_a, bl_ycsb_b, bl_ycsb_c, bl_ycsb_d, bl_ycsb_e, bl_ycsb_f;
+extern const struct bl_load bl_smallbank;
+/* counters.c */
+extern const struct bl_load bl_counters, bl_write_skew, bl_bank;
 
 #endif

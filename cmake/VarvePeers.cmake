@@ -22,7 +22,7 @@ function(varve_peer name source module header library package)
         LIBRARY_OUTPUT_DIRECTORY "${varve_peers_dir}")
     target_include_directories(peer_${id} PRIVATE "${PROJECT_SOURCE_DIR}" "${PROJECT_SOURCE_DIR}/include"
         "${${key}_HEADER}")
-    target_compile_definitions(peer_${id} PRIVATE PEER_TITLE="${name} ${${key}_VERSION}" ${ARGN})
+    target_compile_definitions(peer_${id} PRIVATE PEER_VERSION="${${key}_VERSION}" ${ARGN})
     target_link_libraries(peer_${id} PRIVATE varve_flags "${${key}_LIBRARY}" Threads::Threads)
     install(TARGETS peer_${id} LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}/varve/peers" OPTIONAL)
     set(varve_peers_built ${varve_peers_built} ${name} PARENT_SCOPE)

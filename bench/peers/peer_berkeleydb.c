@@ -1,30 +1,47 @@
 /* peer_berkeleydb.c - Berkeley DB: two-phase locking of pages at three degrees, and snapshots.
  *
- * The environment is private to the process and threaded. Degree 3 is its default; degree 2 gives read locks back when a
- * cursor moves on; degree 1 reads what is not committed. Snapshot keeps versions of pages (DB_MULTIVERSION). With no_wait
- * transactions do not wait for locks (DB_TXN_NOWAIT): a lock that is not granted ends the call and the transaction.
- * Settings: its deadlock detector at every conflict, a cache of the size asked for, a log buffer of 4 MiB.
+ * The environment is private to the process. Degree 3 is the default; degree 2 gives a page's read lock back when the
+ * cursor moves on; degree 1 reads what is not committed; snapshot reads old versions of pages (DB_MULTIVERSION) and locks
+ * what it writes. With no_wait a lock that is not granted at once ends the transaction (DB_TXN_NOWAIT), and is told apart
+ * from a deadlock (DB_TIME_NOTGRANTED); what the snapshot level still calls a deadlock is then a page with a newer version,
+ * a conflict. Without it the detector runs at every conflict and the two cannot be told apart: at snapshot both are
+ * conflicts. A savepoint is a nested transaction.
+ *
+ * Settings: cache_bytes of cache, log buffer of 4 MiB, log files of 64 MiB removed when not needed; under load a thread
+ * takes a checkpoint every 256 MiB of log, as the manual has applications do. FULL: the log is synced at commit; WRITE:
+ * DB_TXN_WRITE_NOSYNC; NONE: DB_TXN_NOSYNC, the log stays in its buffer until that is full. `extra` is lines of DB_CONFIG.
  *
  * SPDX-License-Identifier: MIT
  */
 #include <db.h>
 #include <errno.h>
+#include <time.h>
 
 #include "bench/peers/peer_util.h"
 
 enum level { DEGREE_3, DEGREE_2, DEGREE_1, SNAPSHOT, LEVELS };
+enum { CHECKPOINT_KIB = 256 << 10, LOCKS = 100000, TRANSACTIONS = 20000, LOG_BUFFER = 4 << 20, LOG_FILE = 64 << 20 };
 
+struct peer_txn {
+    struct peer_handle handle;
+    struct peer_db *db;
+    DB_TXN *txn;   /* the innermost */
+    DB_TXN *outer; /* of a savepoint, or NULL */
+    DBT key, value; /* room for what is read, grown by Berkeley DB */
+    bool read_only;
+    int ended;
+};
 struct peer_db {
+    struct peer_pool pool;
     DB_ENV *env;
     DB *tree;
     enum level level;
     bool no_wait;
-};
-struct peer_txn {
-    struct peer_db *db;
-    DB_TXN *txn;
-    void *bytes; /* of the last get */
-    u_int32_t room;
+    pthread_t checkpointer;
+    bool checkpoints;
+    pthread_mutex_t mutex;
+    pthread_cond_t stop;
+    bool stopping; /* under the mutex */
 };
 
 static int status_of(const struct peer_db *db, int rc) {
@@ -33,8 +50,8 @@ static int status_of(const struct peer_db *db, int rc) {
     case DB_NOTFOUND: return VARVE_NOTFOUND;
     case DB_KEYEXIST: return VARVE_EXISTS;
     case DB_LOCK_NOTGRANTED: return db->no_wait ? PEER_BLOCKED : VARVE_DEADLOCK;
-    /* A snapshot that is too old for its write is told as a deadlock too. */
-    case DB_LOCK_DEADLOCK: return db->level == SNAPSHOT ? VARVE_CONFLICT : db->no_wait ? PEER_BLOCKED : VARVE_DEADLOCK;
+    case DB_LOCK_DEADLOCK: return db->level == SNAPSHOT ? VARVE_CONFLICT : VARVE_DEADLOCK;
+    case DB_RUNRECOVERY: return VARVE_FAILED;
     case ENOMEM: return VARVE_NOMEM;
     case ENOSPC: return VARVE_FULL;
     case EINVAL: return VARVE_INVALID;
@@ -42,24 +59,56 @@ static int status_of(const struct peer_db *db, int rc) {
     }
 }
 
+/* --- the database --------------------------------------------------------------------------------------------------- */
+
+static void *checkpoint_now_and_then(void *arg) {
+    struct peer_db *db = arg;
+    struct timespec until;
+    pthread_mutex_lock(&db->mutex);
+    while (!db->stopping) {
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_sec++;
+        (void)pthread_cond_timedwait(&db->stop, &db->mutex, &until);
+        pthread_mutex_unlock(&db->mutex);
+        (void)db->env->txn_checkpoint(db->env, CHECKPOINT_KIB, 0, 0);
+        pthread_mutex_lock(&db->mutex);
+    }
+    pthread_mutex_unlock(&db->mutex);
+    return NULL;
+}
+
+/* Read by Berkeley DB when it opens; its lines are the names of its calls. */
+static int write_config(const struct peer_options *o) {
+    char path[600];
+    if (o->extra == NULL) return 0;
+    snprintf(path, sizeof(path), "%s/DB_CONFIG", o->directory);
+    FILE *file = fopen(path, "w");
+    if (file == NULL) return errno;
+    int rc = fprintf(file, "%s\n", o->extra) < 0 ? EIO : 0;
+    return fclose(file) != 0 ? EIO : rc;
+}
+
 static int open_env(struct peer_db *db, const struct peer_options *o) {
     uint64_t cache = o->cache_bytes != 0 ? o->cache_bytes : 1u << 30;
     int rc = db_env_create(&db->env, 0);
     if (rc != 0) return rc;
-    db->env->set_cachesize(db->env, (u_int32_t)(cache >> 30), (u_int32_t)(cache & ((1u << 30) - 1)), 1);
-    db->env->set_lg_bsize(db->env, 4 << 20);
-    db->env->set_lg_max(db->env, 64 << 20);
-    db->env->set_lk_detect(db->env, DB_LOCK_DEFAULT);
-    db->env->set_lk_max_locks(db->env, 200000);
-    db->env->set_lk_max_objects(db->env, 200000);
-    db->env->set_lk_max_lockers(db->env, 10000);
-    db->env->set_tx_max(db->env, 10000);
-    db->env->log_set_config(db->env, DB_LOG_AUTO_REMOVE, 1);
-    if (o->sync == PEER_SYNC_NONE) db->env->set_flags(db->env, DB_TXN_NOSYNC, 1);
-    if (o->sync == PEER_SYNC_WRITE) db->env->set_flags(db->env, DB_TXN_WRITE_NOSYNC, 1);
+    DB_ENV *env = db->env;
+    rc = env->set_cachesize(env, (u_int32_t)(cache >> 30), (u_int32_t)(cache & ((1u << 30) - 1)), 1);
+    if (rc == 0) rc = env->set_lg_bsize(env, LOG_BUFFER);
+    if (rc == 0) rc = env->set_lg_max(env, LOG_FILE);
+    if (rc == 0) rc = env->set_lk_max_locks(env, LOCKS);
+    if (rc == 0) rc = env->set_lk_max_objects(env, LOCKS);
+    if (rc == 0) rc = env->set_lk_max_lockers(env, TRANSACTIONS);
+    if (rc == 0) rc = env->set_tx_max(env, TRANSACTIONS); /* a snapshot's stay as long as its pages have versions */
+    if (rc == 0) rc = env->log_set_config(env, DB_LOG_AUTO_REMOVE, 1);
+    if (rc == 0 && !o->no_wait) rc = env->set_lk_detect(env, DB_LOCK_DEFAULT);
+    if (rc == 0 && o->no_wait) rc = env->set_flags(env, DB_TIME_NOTGRANTED, 1);
+    if (rc == 0 && o->sync == PEER_SYNC_NONE) rc = env->set_flags(env, DB_TXN_NOSYNC, 1);
+    if (rc == 0 && o->sync == PEER_SYNC_WRITE) rc = env->set_flags(env, DB_TXN_WRITE_NOSYNC, 1);
+    if (rc == 0) rc = write_config(o);
     u_int32_t flags = DB_CREATE | DB_INIT_TXN | DB_INIT_LOG | DB_INIT_LOCK | DB_INIT_MPOOL | DB_PRIVATE | DB_THREAD |
                       DB_RECOVER;
-    return db->env->open(db->env, o->directory, flags, 0600);
+    return rc == 0 ? env->open(env, o->directory, flags, 0600) : rc;
 }
 
 static int open_tree(struct peer_db *db) {
@@ -71,19 +120,43 @@ static int open_tree(struct peer_db *db) {
     return db->tree->open(db->tree, NULL, "bench.db", NULL, DB_BTREE, flags, 0600);
 }
 
+static void free_handle(struct peer_handle *handle) {
+    struct peer_txn *t = (struct peer_txn *)handle;
+    free(t->key.data);
+    free(t->value.data);
+    free(t);
+}
+
 static void close_db(struct peer_db *db) {
+    if (db->checkpoints) {
+        pthread_mutex_lock(&db->mutex);
+        db->stopping = true;
+        pthread_cond_signal(&db->stop);
+        pthread_mutex_unlock(&db->mutex);
+        pthread_join(db->checkpointer, NULL);
+    }
     if (db->tree != NULL) db->tree->close(db->tree, 0);
     if (db->env != NULL) db->env->close(db->env, 0);
+    peer_pool_release(&db->pool, free_handle);
+    pthread_cond_destroy(&db->stop);
+    pthread_mutex_destroy(&db->mutex);
     free(db);
 }
 
 static int open_db(const struct peer_options *o, struct peer_db **out, char *error, size_t error_bytes) {
     struct peer_db *db = calloc(1, sizeof(*db));
     if (db == NULL) return VARVE_NOMEM;
+    peer_pool_init(&db->pool);
+    pthread_mutex_init(&db->mutex, NULL);
+    pthread_cond_init(&db->stop, NULL);
     db->level = (enum level)o->level;
     db->no_wait = o->no_wait;
     int rc = open_env(db, o);
     if (rc == 0) rc = open_tree(db);
+    if (rc == 0 && !db->no_wait) {
+        rc = pthread_create(&db->checkpointer, NULL, checkpoint_now_and_then, db);
+        db->checkpoints = rc == 0;
+    }
     if (rc == 0) {
         *out = db;
         return VARVE_OK;
@@ -94,38 +167,83 @@ static int open_db(const struct peer_options *o, struct peer_db **out, char *err
     return status;
 }
 
-static int begin(struct peer_db *db, bool read_only, struct peer_txn **out) {
+/* --- transactions ----------------------------------------------------------------------------------------------------- */
+
+static int begin_inside(struct peer_db *db, DB_TXN *parent, DB_TXN **txn) {
     static const u_int32_t flags[LEVELS] = {0, DB_READ_COMMITTED, DB_READ_UNCOMMITTED, DB_TXN_SNAPSHOT};
-    struct peer_txn *t = calloc(1, sizeof(*t));
-    (void)read_only;
-    if (t == NULL) return VARVE_NOMEM;
-    t->db = db;
-    int rc = db->env->txn_begin(db->env, NULL, &t->txn, flags[db->level] | (db->no_wait ? DB_TXN_NOWAIT : 0));
-    if (rc != 0) {
-        free(t);
-        return status_of(db, rc);
+    return db->env->txn_begin(db->env, parent, txn, flags[db->level] | (db->no_wait ? DB_TXN_NOWAIT : 0));
+}
+
+static int begin(struct peer_db *db, bool read_only, struct peer_txn **out) {
+    struct peer_txn *t = (struct peer_txn *)peer_pool_take(&db->pool);
+    if (t == NULL) {
+        t = calloc(1, sizeof(*t));
+        if (t == NULL) return VARVE_NOMEM;
+        t->db = db;
+        t->key.flags = t->value.flags = DB_DBT_REALLOC;
+        peer_pool_add(&db->pool, &t->handle);
     }
-    *out = t;
-    return VARVE_OK;
+    t->read_only = read_only;
+    t->outer = NULL;
+    t->ended = 0;
+    int rc = begin_inside(db, NULL, &t->txn);
+    if (rc == 0)
+        *out = t;
+    else
+        peer_pool_put(&db->pool, &t->handle);
+    return status_of(db, rc);
 }
 
-static void over(struct peer_txn *t) {
-    free(t->bytes);
-    free(t);
-}
-
-static int commit(struct peer_txn *t) {
-    int status = status_of(t->db, t->txn->commit(t->txn, 0));
-    over(t);
-    return status;
+static int told(struct peer_txn *t, int rc) {
+    int status = status_of(t->db, rc);
+    if (!peer_ends(status)) return status;
+    t->txn->abort(t->txn);
+    if (t->outer != NULL) t->outer->abort(t->outer);
+    return t->ended = status;
 }
 
 static void abort_txn(struct peer_txn *t) {
-    t->txn->abort(t->txn);
-    over(t);
+    if (t->ended == 0) t->txn->abort(t->txn);
+    if (t->ended == 0 && t->outer != NULL) t->outer->abort(t->outer);
+    peer_pool_put(&t->db->pool, &t->handle);
 }
 
-static DBT thing(varve_slice bytes) {
+/* The outermost's commit takes nested ones along. */
+static int commit(struct peer_txn *t) {
+    DB_TXN *txn = t->outer != NULL ? t->outer : t->txn;
+    int status = t->ended != 0 ? t->ended : status_of(t->db, txn->commit(txn, 0));
+    peer_pool_put(&t->db->pool, &t->handle);
+    return status;
+}
+
+static int savepoint(struct peer_txn *t) {
+    DB_TXN *inner;
+    if (t->ended != 0) return t->ended;
+    if (t->outer != NULL) {
+        int rc = t->txn->commit(t->txn, 0);
+        t->txn = t->outer;
+        t->outer = NULL;
+        if (rc != 0) return told(t, rc);
+    }
+    int rc = begin_inside(t->db, t->txn, &inner);
+    if (rc != 0) return told(t, rc);
+    t->outer = t->txn;
+    t->txn = inner;
+    return VARVE_OK;
+}
+
+static int rollback(struct peer_txn *t) {
+    if (t->ended != 0) return t->ended;
+    if (t->outer == NULL) return VARVE_INVALID;
+    int rc = t->txn->abort(t->txn);
+    t->txn = t->outer;
+    t->outer = NULL;
+    return rc != 0 ? told(t, rc) : savepoint(t);
+}
+
+/* --- rows ------------------------------------------------------------------------------------------------------------- */
+
+static DBT given(varve_slice bytes) {
     DBT dbt;
     memset(&dbt, 0, sizeof(dbt));
     dbt.data = (void *)(uintptr_t)bytes.data;
@@ -134,70 +252,90 @@ static DBT thing(varve_slice bytes) {
 }
 
 static int read_row(struct peer_txn *t, varve_slice key, varve_slice *value, u_int32_t flags) {
-    DBT k = thing(key), v;
-    memset(&v, 0, sizeof(v));
-    v.data = t->bytes;
-    v.ulen = t->room;
-    v.flags = DB_DBT_REALLOC;
-    int rc = t->db->tree->get(t->db->tree, t->txn, &k, &v, flags);
-    if (v.data != NULL) t->bytes = v.data;
-    if (rc == 0) *value = (varve_slice){v.data, v.size};
-    return status_of(t->db, rc);
+    if (t->ended != 0) return t->ended;
+    DBT k = given(key);
+    int rc = t->db->tree->get(t->db->tree, t->txn, &k, &t->value, flags);
+    if (rc == 0) *value = (varve_slice){t->value.data, t->value.size};
+    return told(t, rc);
 }
 static int get(struct peer_txn *t, varve_slice key, varve_slice *value) { return read_row(t, key, value, 0); }
 static int get_for_update(struct peer_txn *t, varve_slice key, varve_slice *value) {
-    return read_row(t, key, value, t->db->level == SNAPSHOT ? 0 : DB_RMW);
+    return read_row(t, key, value, DB_RMW);
 }
 
-static int put(struct peer_txn *t, varve_slice key, varve_slice value) {
-    DBT k = thing(key), v = thing(value);
-    return status_of(t->db, t->db->tree->put(t->db->tree, t->txn, &k, &v, 0));
+static int write_row(struct peer_txn *t, varve_slice key, varve_slice value, u_int32_t flags) {
+    if (t->ended != 0) return t->ended;
+    if (t->read_only) return VARVE_READONLY;
+    DBT k = given(key), v = given(value);
+    return told(t, t->db->tree->put(t->db->tree, t->txn, &k, &v, flags));
 }
+static int put(struct peer_txn *t, varve_slice key, varve_slice value) { return write_row(t, key, value, 0); }
 static int insert(struct peer_txn *t, varve_slice key, varve_slice value) {
-    DBT k = thing(key), v = thing(value);
-    return status_of(t->db, t->db->tree->put(t->db->tree, t->txn, &k, &v, DB_NOOVERWRITE));
+    return write_row(t, key, value, DB_NOOVERWRITE);
 }
 static int remove_row(struct peer_txn *t, varve_slice key) {
-    DBT k = thing(key);
-    return status_of(t->db, t->db->tree->del(t->db->tree, t->txn, &k, 0));
+    if (t->ended != 0) return t->ended;
+    if (t->read_only) return VARVE_READONLY;
+    DBT k = given(key);
+    return told(t, t->db->tree->del(t->db->tree, t->txn, &k, 0));
 }
 
-/* Room of its own for each key and value of the cursor, grown by Berkeley DB. */
-static int seek(DBC *cursor, varve_slice low, varve_slice high, bool reverse, DBT *k, DBT *v) {
-    varve_slice from = reverse ? high : low;
+/* To the first row of the scan; k's room is taken for the bound, and grown for it. */
+static int seek(DBC *cursor, varve_slice from, bool reverse, DBT *k, DBT *v) {
     if (from.data == NULL) return cursor->get(cursor, k, v, reverse ? DB_LAST : DB_FIRST);
-    k->data = malloc(from.size + 1);
-    if (k->data == NULL) return ENOMEM;
-    memcpy(k->data, from.data, from.size);
+    void *room = realloc(k->data, from.size + 1);
+    if (room == NULL) return ENOMEM;
+    k->data = room;
+    memcpy(room, from.data, from.size);
     k->size = (u_int32_t)from.size;
     int rc = cursor->get(cursor, k, v, DB_SET_RANGE);
-    if (!reverse) return rc;
+    if (!reverse || (rc != 0 && rc != DB_NOTFOUND)) return rc;
     return cursor->get(cursor, k, v, rc == DB_NOTFOUND ? DB_LAST : DB_PREV);
 }
 
 static int scan(struct peer_txn *t, varve_slice low, varve_slice high, uint64_t limit, bool reverse,
                 int (*fn)(void *arg, varve_slice key, varve_slice value), void *arg) {
     DBC *cursor;
-    DBT k, v;
-    memset(&k, 0, sizeof(k));
-    memset(&v, 0, sizeof(v));
-    k.flags = v.flags = DB_DBT_REALLOC;
+    DBT *k = &t->key, *v = &t->value;
+    if (t->ended != 0) return t->ended;
     int rc = t->db->tree->cursor(t->db->tree, t->txn, &cursor, 0);
-    if (rc != 0) return status_of(t->db, rc);
-    rc = seek(cursor, low, high, reverse, &k, &v);
-    for (uint64_t n = 0; rc == 0 && (limit == 0 || n < limit); n++) {
-        varve_slice key = {k.data, k.size}, value = {v.data, v.size};
-        if (!peer_within(key, low, high, reverse) || fn(arg, key, value) != 0) break;
-        rc = cursor->get(cursor, &k, &v, reverse ? DB_PREV : DB_NEXT);
+    if (rc != 0) return told(t, rc);
+    rc = seek(cursor, reverse ? high : low, reverse, k, v);
+    for (uint64_t n = 0; rc == 0;) {
+        varve_slice key = {k->data, k->size}, value = {v->data, v->size};
+        if (!peer_within(key, low, high, reverse) || fn(arg, key, value) != 0 || ++n == limit) break;
+        rc = cursor->get(cursor, k, v, reverse ? DB_PREV : DB_NEXT);
     }
     int closed = cursor->close(cursor);
-    free(k.data);
-    free(v.data);
     if (rc == DB_NOTFOUND) rc = 0;
-    return status_of(t->db, rc != 0 ? rc : closed);
+    return told(t, rc != 0 ? rc : closed);
 }
 
+/* --- the rest --------------------------------------------------------------------------------------------------------- */
+
 static int sync_db(struct peer_db *db) { return status_of(db, db->env->log_flush(db->env, NULL)); }
+
+static int stats(struct peer_db *db, struct peer_stats *out) {
+    DB_LOG_STAT *log = NULL;
+    DB_MPOOL_STAT *pool = NULL;
+    int rc = db->env->log_stat(db->env, &log, 0);
+    if (rc == 0) rc = db->env->memp_stat(db->env, &pool, NULL, 0);
+    if (rc == 0) {
+        *out = (struct peer_stats){.syncs = log->st_scount};
+        out->memory_bytes = ((uint64_t)pool->st_gbytes << 30) + pool->st_bytes; /* of the cache, full or not */
+        out->log_bytes = ((uint64_t)log->st_w_mbytes << 20) + log->st_w_bytes;
+    }
+    free(log);
+    free(pool);
+    return status_of(db, rc);
+}
+
+static char title[48];
+__attribute__((constructor)) static void name_version(void) {
+    int major, minor, patch;
+    (void)db_version(&major, &minor, &patch);
+    snprintf(title, sizeof(title), "Berkeley DB %d.%d.%d", major, minor, patch);
+}
 
 static const struct peer_level levels[LEVELS] = {{"degree 3", VARVE_SERIALIZABLE},
                                                  {"degree 2", VARVE_READ_COMMITTED},
@@ -205,7 +343,7 @@ static const struct peer_level levels[LEVELS] = {{"degree 3", VARVE_SERIALIZABLE
                                                  {"snapshot", VARVE_SNAPSHOT}};
 
 PEER_EXPORT const struct peer varve_peer = {
-    .abi = PEER_ABI, .name = "berkeleydb", .title = DB_VERSION_STRING, .package = "libdb5.3-dev",
-    .level_count = LEVELS, .levels = levels, .open = open_db, .close = close_db, .begin = begin, .commit = commit,
-    .abort = abort_txn, .get = get, .get_for_update = get_for_update, .put = put, .remove = remove_row, .scan = scan,
-    .sync = sync_db, .insert = insert};
+    .abi = PEER_ABI, .name = "berkeleydb", .title = title, .package = "libdb5.3-dev", .level_count = LEVELS,
+    .levels = levels, .open = open_db, .close = close_db, .begin = begin, .commit = commit, .abort = abort_txn,
+    .get = get, .get_for_update = get_for_update, .put = put, .remove = remove_row, .scan = scan,
+    .savepoint = savepoint, .rollback = rollback, .sync = sync_db, .insert = insert, .stats = stats};

@@ -82,12 +82,13 @@ static void end_block(struct writer *w, uint8_t tag) {
     w->block.size = 0;
 }
 
-static void put_op(struct writer *w, const struct hs_history *h, const struct hs_op *op) {
+static void put_op(struct writer *w, const struct hs_history *h, const struct hs_op *op, const struct hs_op *before) {
+    bool statement = op->statement != hs_usual_statement((enum hs_kind)op->kind, before);
     bool version = op->version != 0 && op->kind != HS_LIST, absent = op->value == HS_ABSENT;
-    put_byte(w, op->kind | (op->flags != 0 ? WITH_FLAGS : 0u) | (op->statement != 0 ? WITH_STATEMENT : 0u) |
+    put_byte(w, op->kind | (op->flags != 0 ? WITH_FLAGS : 0u) | (statement ? WITH_STATEMENT : 0u) |
                     (version ? WITH_VERSION : 0u) | (absent ? ABSENT : 0u));
     if (op->flags != 0) put_byte(w, op->flags);
-    if (op->statement != 0) put(w, op->statement);
+    if (statement) put(w, op->statement);
     if (version) put(w, op->version);
     if (op->kind == HS_SCAN) {
         const struct hs_range *range = &h->ranges[op->key];
@@ -113,7 +114,8 @@ static void put_txn(struct writer *w, const struct hs_history *h, const struct h
     put(w, txn->spare);
     put(w, txn->op_count);
     *clock = txn->begin;
-    for (uint32_t i = 0; i < txn->op_count; i++) put_op(w, h, &h->ops[txn->first_op + i]);
+    const struct hs_op *ops = h->ops + txn->first_op;
+    for (uint32_t i = 0; i < txn->op_count; i++) put_op(w, h, &ops[i], i == 0 ? NULL : &ops[i - 1]);
 }
 
 int hs_write_binary(FILE *out, const struct hs_history *h, struct hs_problem *problem) {
@@ -240,7 +242,10 @@ static int get_elements(struct reader *r, struct hs_op *op) {
 
 static int get_op(struct reader *r) {
     unsigned first = get_byte(r);
+    const struct hs_history *h = r->history;
+    const struct hs_op *before = h->txns[h->txn_count - 1].op_count == 0 ? NULL : &h->ops[h->op_count - 1];
     struct hs_op op = {.kind = first & KIND_MASK, .value = HS_ABSENT};
+    op.statement = hs_usual_statement((enum hs_kind)op.kind, before);
     if ((first & WITH_FLAGS) != 0) op.flags = (uint8_t)get_byte(r);
     if ((first & WITH_STATEMENT) != 0) op.statement = (uint16_t)get(r, UINT16_MAX);
     if ((first & WITH_VERSION) != 0) op.version = get(r, UINT64_MAX);

@@ -192,6 +192,7 @@ int hs_read_dbcop(struct hs_input *in, struct hs_history *history, struct hs_pro
     hs_lexer_init(&r.x, in, false, problem);
     history->by_session = true;
     (void)read_all(&r);
+    hs_number_statements(history);
     free(r.marks.slots);
     hs_lexer_release(&r.x);
     return r.x.status;

@@ -92,6 +92,19 @@ int hs_finish(struct hs_history *h, struct hs_problem *problem) {
     return hs_rank_keys(h);
 }
 
+uint16_t hs_usual_statement(enum hs_kind kind, const struct hs_op *before) {
+    if (before == NULL) return 0;
+    return kind == HS_ROW || before->statement == UINT16_MAX ? before->statement : (uint16_t)(before->statement + 1);
+}
+
+void hs_number_statements(struct hs_history *h) {
+    for (size_t t = 0; t < h->txn_count; t++) {
+        struct hs_op *ops = h->ops + h->txns[t].first_op;
+        for (uint32_t i = 0; i < h->txns[t].op_count; i++)
+            ops[i].statement = hs_usual_statement((enum hs_kind)ops[i].kind, i == 0 ? NULL : &ops[i - 1]);
+    }
+}
+
 int hs_plain(const struct hs_history *h, bool lists, struct hs_problem *problem) {
     if (lists != (h->shape == HS_LISTS))
         return hs_bad(problem, 0, lists ? "the history is one of registers" : "the history is one of lists");

@@ -122,6 +122,11 @@ int hs_write_dbcop(FILE *out, const struct hs_history *history, struct hs_proble
 
 /* What the foreign formats can hold: reads and writes of registers (or of lists, where `lists`), nothing undone. */
 int hs_plain(const struct hs_history *history, bool lists, struct hs_problem *problem);
+/* Each operation becomes a statement of its own: what the foreign formats mean. */
+void hs_number_statements(struct hs_history *history);
+/* The statement of an operation where none is written: that of its scan for a row, else the one after `before`, which
+ * stands before it in its transaction (NULL: it is the first). */
+uint16_t hs_usual_statement(enum hs_kind kind, const struct hs_op *before);
 /* The decimal number that a key is the text of; false for others. */
 bool hs_key_number(const struct hs_history *history, uint32_t id, uint64_t *number);
 void hs_write_string(FILE *out, varve_slice bytes); /* quoted, escaped for JSON and EDN alike */

@@ -202,6 +202,7 @@ int hs_read_jepsen(struct hs_input *in, bool edn, enum hs_jepsen_shape shape, st
     struct reader r = {.history = history, .shape = shape};
     hs_lexer_init(&r.x, in, edn, problem);
     if (take_all(&r) == VARVE_OK && end_open(&r) == VARVE_OK) choose_clock(&r);
+    hs_number_statements(history);
     for (size_t i = 0; i < r.process_capacity; i++)
         hs_column_free(r.processes[i].writes, r.processes[i].write_capacity, sizeof *r.processes[i].writes);
     free(r.processes);

@@ -96,9 +96,20 @@ static int read_key(struct reader *r, uint32_t *id) {
 
 /* --- operations --------------------------------------------------------------------------------------------------- */
 
+/* In the flags of a row, until its scan is complete: the statement was not written and is the scan's. */
+enum { STATEMENT_OF_SCAN = 128 };
+
+/* The operation added last, if it is of the transaction added last. */
+static const struct hs_op *op_before(const struct reader *r) {
+    const struct hs_history *h = r->history;
+    return h->txns[h->txn_count - 1].op_count == 0 ? NULL : &h->ops[h->op_count - 1];
+}
+
 /* What may follow in an operation: {"version":..,"statement":..,"value":..,"flags":[..]}, then its end. */
 static int read_rest(struct reader *r, struct hs_op *op) {
     struct hs_lexer *x = &r->x;
+    uint8_t not_written = op->kind == HS_ROW ? STATEMENT_OF_SCAN : 0;
+    op->flags = not_written;
     if (hs_lex(x) == HT_CLOSE) return VARVE_OK;
     if (x->token != HT_MAP) return hs_lex_bad(x, "an object or the end of the operation expected");
     while (hs_lex(x) != HT_CLOSE && x->status == VARVE_OK) {
@@ -108,11 +119,13 @@ static int read_rest(struct reader *r, struct hs_op *op) {
         } else if (hs_lex_is(x, "statement")) {
             (void)read_u64(x, "statement", UINT16_MAX, &number);
             op->statement = (uint16_t)number;
+            op->flags &= (uint8_t)~STATEMENT_OF_SCAN;
+            not_written = 0;
         } else if (hs_lex_is(x, "value")) {
             (void)hs_lex(x);
             (void)value_here(x, &op->value);
         } else if (hs_lex_is(x, "flags"))
-            op->flags = (uint8_t)read_flags(x, hs_op_flag_names, HS_OP_FLAGS, "flag");
+            op->flags = (uint8_t)(not_written | read_flags(x, hs_op_flag_names, HS_OP_FLAGS, "flag"));
         else
             return hs_lex_bad(x, "an operation has no member '%.40s'", x->size == 0 ? "" : x->text);
     }
@@ -149,7 +162,7 @@ static int read_row(struct reader *r) {
 static int read_scan(struct reader *r) {
     struct hs_lexer *x = &r->x;
     struct hs_range range;
-    struct hs_op op = {.kind = HS_SCAN};
+    struct hs_op op = {.kind = HS_SCAN, .statement = hs_usual_statement(HS_SCAN, op_before(r))};
     if (read_range(r, &range) != VARVE_OK) return x->status;
     if (hs_lex_status(x, hs_range_add(r->history, &range, &op.key)) != VARVE_OK) return x->status;
     size_t place = r->history->op_count;
@@ -161,7 +174,13 @@ static int read_scan(struct reader *r) {
         op.value++;
     }
     if (read_rest(r, &op) != VARVE_OK) return x->status;
-    r->history->ops[place] = op;
+    struct hs_op *ops = r->history->ops + place;
+    ops[0] = op;
+    for (int64_t i = 1; i <= op.value; i++) {
+        if ((ops[i].flags & STATEMENT_OF_SCAN) == 0) continue;
+        ops[i].flags &= (uint8_t)~STATEMENT_OF_SCAN;
+        ops[i].statement = op.statement;
+    }
     return VARVE_OK;
 }
 
@@ -189,7 +208,7 @@ static int read_op(struct reader *r) {
     if (kind < 0) return x->status;
     if (kind == HS_SCAN) return read_scan(r);
     if (kind == HS_ROW) return hs_lex_bad(x, "a row outside of a scan");
-    struct hs_op op = {.kind = (uint8_t)kind};
+    struct hs_op op = {.kind = (uint8_t)kind, .statement = hs_usual_statement((enum hs_kind)kind, op_before(r))};
     if (read_key(r, &op.key) != VARVE_OK) return x->status;
     if (kind == HS_LIST) {
         (void)read_list(r, &op);

@@ -79,10 +79,12 @@ static void write_flags(FILE *out, const char *before, unsigned flags, const cha
     putc(']', out);
 }
 
-static void write_rest(FILE *out, const struct hs_op *op) {
+/* `before` is the operation before it in its transaction, NULL for the first. */
+static void write_rest(FILE *out, const struct hs_op *op, const struct hs_op *before) {
+    bool statement = op->statement != hs_usual_statement((enum hs_kind)op->kind, before);
     bool version = op->version != 0 && op->kind != HS_LIST;
     bool value = op->value != 0 && op->kind == HS_DELETE;
-    if (version || value || op->statement != 0 || op->flags != 0) {
+    if (version || value || statement || op->flags != 0) {
         const char *comma = "";
         fputs(",{", out);
         if (version) fprintf(out, "\"version\":%" PRIu64, op->version), comma = ",";
@@ -90,7 +92,7 @@ static void write_rest(FILE *out, const struct hs_op *op) {
             fprintf(out, "%s\"value\":", comma), comma = ",";
             write_value(out, op->value);
         }
-        if (op->statement != 0) fprintf(out, "%s\"statement\":%u", comma, op->statement), comma = ",";
+        if (statement) fprintf(out, "%s\"statement\":%u", comma, op->statement), comma = ",";
         write_flags(out, comma, op->flags, hs_op_flag_names, HS_OP_FLAGS);
         putc('}', out);
     }
@@ -110,7 +112,7 @@ static void write_scan(FILE *out, const struct hs_history *h, const struct hs_op
         write_key(out, h, op[i].key);
         putc(',', out);
         write_value(out, op[i].value);
-        write_rest(out, &op[i]);
+        write_rest(out, &op[i], op);
     }
     putc(']', out);
 }
@@ -126,11 +128,11 @@ static void write_elements(FILE *out, const struct hs_history *h, const struct h
     putc(']', out);
 }
 
-static void write_op(FILE *out, const struct hs_history *h, const struct hs_op *op) {
+static void write_op(FILE *out, const struct hs_history *h, const struct hs_op *op, const struct hs_op *before) {
     fprintf(out, "[\"%s\",", hs_kind_names[op->kind]);
     if (op->kind == HS_SCAN) {
         write_scan(out, h, op);
-        write_rest(out, op);
+        write_rest(out, op, before);
         return;
     }
     write_key(out, h, op->key);
@@ -141,7 +143,7 @@ static void write_op(FILE *out, const struct hs_history *h, const struct hs_op *
         write_elements(out, h, op);
     else if (op->kind != HS_DELETE)
         write_value(out, op->value);
-    write_rest(out, op);
+    write_rest(out, op, before);
 }
 
 static void write_stamp(FILE *out, const char *name, uint64_t value, uint64_t usual) {
@@ -162,7 +164,7 @@ static void write_txn(FILE *out, const struct hs_history *h, const struct hs_txn
     for (uint32_t i = 0; i < txn->op_count; i++) {
         if (ops[i].kind == HS_ROW) continue; /* written with its scan */
         if (i != 0) putc(',', out);
-        write_op(out, h, &ops[i]);
+        write_op(out, h, &ops[i], i == 0 ? NULL : &ops[i - 1]);
     }
     fputs("]}\n", out);
 }

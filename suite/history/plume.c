@@ -255,6 +255,7 @@ int hs_read_plume(struct hs_input *in, struct hs_history *history, struct hs_pro
     struct reader r = {.in = in, .history = history, .problem = problem};
     history->by_session = true;
     int status = read_lines(&r);
+    if (status == VARVE_OK) hs_number_statements(history);
     free(r.marks.slots);
     free(r.map);
     hs_column_free(r.owner, r.owner_capacity, sizeof *r.owner);

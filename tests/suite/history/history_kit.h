@@ -152,7 +152,7 @@ static inline void kit_scan(struct hs_history *h, struct td_random *random, cons
                             .key = kit_key(h, random, plan),
                             .version = kit_stamp(random),
                             .value = kit_value(random),
-                            .statement = scan.statement};
+                            .statement = td_chance(random, 80) ? scan.statement : (uint16_t)td_below(random, 9)};
         assert_int_equal(hs_op_add(h, &row), VARVE_OK);
     }
 }
@@ -170,9 +170,10 @@ static inline void kit_op(struct hs_history *h, struct td_random *random, const 
     if (kind == HS_WRITE || kind == HS_APPEND) op.value = (*next)++;
     if (kind == HS_READ && plan->plain)
         op.value = td_chance(random, 30) ? HS_ABSENT : 1 + (int64_t)td_below(random, 50);
+    op.statement = (uint16_t)h->txns[h->txn_count - 1].op_count;
     if (!plan->plain) {
         op.flags = (uint8_t)(td_below(random, 64) & ~(unsigned)HS_OWN);
-        op.statement = (uint16_t)td_below(random, 70000);
+        if (td_chance(random, 50)) op.statement = (uint16_t)td_below(random, 70000);
         op.version = kit_stamp(random);
     }
     if (kind == HS_LIST) {

@@ -133,14 +133,70 @@ int vtx_get(struct varve_txn *txn, struct varve_table *table, varve_slice key, e
     return vtx_leave(txn, status);
 }
 
+/* Keys of get_many that are looked up together, so that their cache misses overlap. */
+enum { TOGETHER = 16 };
+struct group {
+    const varve_slice *keys;
+    struct vst_found found[TOGETHER];
+    struct vcc_result results[TOGETHER];
+    int statuses[TOGETHER]; /* of each read: OK, a failure, or a positive one: it is to be read by itself */
+    unsigned count;
+};
+
+/* The rows of a group that can be read at once, in one section. A row that has to wait, an own write, and an absence that
+ * was looked up under a stamp that has moved since are left for later. */
+static void read_together(struct varve_txn *txn, struct vst_table *tree, struct group *g) {
+    struct vcc_txn *cc = &txn->cc;
+    uint64_t moves = cc->snap_moves;
+    vos_rcu_enter();
+    vst_lookup_many(tree, g->keys, g->found, g->count);
+    for (unsigned i = 0; i < g->count; i++) {
+        struct vcc_access access = {
+            .table = tree, .key = g->keys[i], .found = g->found[i], .hint = VCC_PLAIN, .arena = &cc->arena};
+        bool own = cc->wset.live != 0 && vk_wset_find(&cc->wset, vst_table_id(tree), g->keys[i]) != NULL;
+        g->statuses[i] = VCC_RETRY;
+        if (own || (access.found.record == NULL && cc->snap_moves != moves)) continue;
+        g->results[i] = (struct vcc_result){{NULL, 0}, 0, false};
+        g->statuses[i] = access.found.record != NULL ? vcc_read(cc, &access, &g->results[i])
+                                                     : note_absence(txn, tree, access.key, &access.found);
+        if (g->statuses[i] < VARVE_OK) break;
+        txn->witness = (struct vtx_witness){g->results[i].cts, 0};
+    }
+    vos_rcu_exit();
+}
+
+/* What one read of a group amounts to, in the words of vtx_get. */
+static int settle_read(struct varve_txn *txn, struct varve_table *table, struct group *g, unsigned i,
+                       varve_slice *value) {
+    if (g->statuses[i] > VARVE_OK) return get_row(txn, table, g->keys[i], VCC_PLAIN, value);
+    if (g->statuses[i] != VARVE_OK) return g->statuses[i];
+    if (!g->results[i].present) return VARVE_NOTFOUND;
+    VB_TRY(vtx_over_limit(txn, g->results[i].value.size));
+    txn->bytes += g->results[i].value.size;
+    *value = g->results[i].value;
+    return VARVE_OK;
+}
+
+static int get_group(struct varve_txn *txn, struct varve_table *table, struct group *g, varve_slice *values,
+                     int *statuses) {
+    for (unsigned i = 0; i < g->count; i++) VB_TRY(usable_key(txn, table, g->keys[i]));
+    read_together(txn, table->tree, g);
+    for (unsigned i = 0; i < g->count; i++) {
+        statuses[i] = settle_read(txn, table, g, i, &values[i]);
+        if (statuses[i] != VARVE_OK && statuses[i] != VARVE_NOTFOUND) return statuses[i];
+    }
+    return VARVE_OK;
+}
+
 int vtx_get_many(struct varve_txn *txn, struct varve_table *table, const varve_slice *keys, varve_slice *values,
                  int *statuses, size_t count) {
     VB_TRY(vtx_enter(txn));
     vtx_statement_begin(txn);
     int status = VARVE_OK;
-    for (size_t i = 0; i < count && status == VARVE_OK; i++) {
-        statuses[i] = get_row(txn, table, keys[i], VCC_PLAIN, &values[i]);
-        if (statuses[i] != VARVE_NOTFOUND) status = statuses[i];
+    for (size_t done = 0; done < count && status == VARVE_OK; done += TOGETHER) {
+        struct group g = {.keys = keys + done};
+        g.count = count - done < TOGETHER ? (unsigned)(count - done) : TOGETHER;
+        status = get_group(txn, table, &g, values + done, statuses + done);
     }
     vtx_statement_end(txn);
     return vtx_leave(txn, status);

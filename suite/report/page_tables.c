@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "report/page_int.h"
+#include "report/picture.h"
 
 static const struct {
     const char *schedule;
@@ -148,8 +149,10 @@ static void write_peer_heads(struct pg_page *page) {
         unsigned span = 1;
         while (p + span < about->peer_count && !engine_begins(about, p + span))
             span++;
-        fprintf(page->out, "<th class=\"first\" scope=\"colgroup\" colspan=\"%u\">", span);
+        fprintf(page->out, "<th class=\"first\" scope=\"colgroup\" colspan=\"%u\" title=\"", span);
         pg_text(page, about->peers[p].engine);
+        fputs("\">", page->out);
+        sp_escape(page->out, about->peers[p].engine, strcspn(about->peers[p].engine, ":")); /* a date may follow */
         fputs("</th>", page->out);
         p += span;
     }

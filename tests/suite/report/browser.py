@@ -196,6 +196,20 @@ def look_at_parts(browser, say):
         say(True, fault)
 
 
+def look_without_scripts(browser, say, address):
+    """A link to a phenomenon opens it, a click opens another, and nothing is there that would need a script."""
+    browser.cdp("Emulation.setScriptExecutionDisabled", {"value": True})
+    first, last = browser.run("""const all = document.querySelectorAll('.inside'); return [all[0].id, all[all.length - 1].id];""")
+    browser.call("POST", "/url", {"url": "about:blank"})
+    browser.call("POST", "/url", {"url": f"{address}#{last}"})
+    look = "return document.getElementById(arguments[0]).closest('details').open;"
+    say(not browser.run(look, last), "without scripts a link does not open its phenomenon")
+    say(browser.run("return document.querySelectorAll('.tools').length;"), "without scripts there is a box that does nothing")
+    browser.run("document.querySelector(`details[data-row='${arguments[0]}'] > summary`).click();", first)
+    say(first != last and not browser.run(look, first), "without scripts a phenomenon does not open")
+    browser.cdp("Emulation.setScriptExecutionDisabled", {"value": False})
+
+
 def look_at_sizes(browser, say, widths, shots):
     for width in widths:
         for scheme in ("light", "dark"):
@@ -249,6 +263,7 @@ def main():
 
             look_at_parts(browser, say)
             look_at_sizes(browser, say, arguments.width or [360, 1280], arguments.shots)
+            look_without_scripts(browser, say, address)
             look_at_logs(browser, say, address)
         finally:
             browser.close()

@@ -37,7 +37,7 @@ static int help(void) {
           "  --json             everything, for programs\n"
           "  --html FILE        a page of its own, with pictures\n"
           "  --peer LIST        the same on other engines: names of modules peer_NAME.so, or all\n"
-          "  --peer-dir DIR     where the modules are; default: beside the command\n"
+          "  --peer-dir DIR     where the modules are; default: beside the command, or in peers/ there\n"
           "  --deadlock POLICY  wound_wait, no_wait, wait_die or detect\n"
           "  --tiny             leaves of four rows, four read lockers: what is rare happens all the time\n"
           "  --ghosts           every run over the deleted rows of the runs before\n"
@@ -302,12 +302,15 @@ static int write_page(const struct ask *ask, const struct sr_matrix *matrix, con
 
 /* --- other engines ------------------------------------------------------------------------------------------------ */
 
-/* Where the command itself is. */
-static void own_directory(char *path, size_t bytes) {
-    ssize_t size = readlink("/proc/self/exe", path, bytes - 1);
-    path[size > 0 ? size : 0] = 0;
-    char *slash = strrchr(path, '/');
+/* Where the modules are: beside the command, or in a folder `peers` there. */
+static void module_directory(char *path, size_t bytes) {
+    char own[512], peers[600];
+    ssize_t size = readlink("/proc/self/exe", own, sizeof own - 1);
+    own[size > 0 ? size : 0] = 0;
+    char *slash = strrchr(own, '/');
     if (slash != NULL) *slash = 0;
+    snprintf(peers, sizeof peers, "%s/peers", own);
+    snprintf(path, bytes, "%s", access(peers, X_OK) == 0 ? peers : own);
 }
 
 static int run_peer(const char *path, const struct sr_matrix *matrix, struct sr_peers *peers) {
@@ -324,7 +327,7 @@ static int run_peer(const char *path, const struct sr_matrix *matrix, struct sr_
 }
 
 static int run_all_peers(const char *directory, const struct sr_matrix *matrix, struct sr_peers *peers) {
-    char pattern[600];
+    char pattern[700];
     glob_t found = {0};
     snprintf(pattern, sizeof pattern, "%s/peer_*.so", directory);
     int result = glob(pattern, 0, NULL, &found) == 0 ? EXIT_DONE : EXIT_USAGE;
@@ -336,8 +339,8 @@ static int run_all_peers(const char *directory, const struct sr_matrix *matrix, 
 }
 
 static int run_peers(const struct ask *ask, const struct sr_matrix *matrix, struct sr_peers *peers) {
-    char directory[512], path[600];
-    own_directory(directory, sizeof directory);
+    char directory[600], path[700];
+    module_directory(directory, sizeof directory);
     if (ask->peer_directory != NULL) snprintf(directory, sizeof directory, "%s", ask->peer_directory);
     if (strcmp(ask->peers, "all") == 0) return run_all_peers(directory, matrix, peers);
     int result = EXIT_DONE;

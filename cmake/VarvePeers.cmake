@@ -24,6 +24,8 @@ function(varve_peer name source module header library package)
         "${${key}_HEADER}")
     target_compile_definitions(peer_${id} PRIVATE PEER_VERSION="${${key}_VERSION}" ${ARGN})
     target_link_libraries(peer_${id} PRIVATE varve_flags "${${key}_LIBRARY}" Threads::Threads)
+    # An engine's own threads may outlive a dlclose.
+    target_link_options(peer_${id} PRIVATE -Wl,-z,nodelete)
     install(TARGETS peer_${id} LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}/varve/peers" OPTIONAL)
     set(varve_peers_built ${varve_peers_built} ${name} PARENT_SCOPE)
 endfunction()

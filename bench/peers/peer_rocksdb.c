@@ -22,10 +22,12 @@ enum { MEMTABLES = 4, MEMTABLE_LEAST = 1 << 20, MEMTABLE_MOST = 256 << 20, LOCK_
 
 #ifdef PEER_OPTIMISTIC
 #define PEER_NAME "rocksdb-optimistic"
+#define PEER_KIND " optimistic"
 typedef rocksdb_optimistictransactiondb_t engine_db;
 typedef rocksdb_optimistictransaction_options_t begin_options;
 #else
 #define PEER_NAME "rocksdb"
+#define PEER_KIND ""
 typedef rocksdb_transactiondb_t engine_db;
 typedef rocksdb_transaction_options_t begin_options;
 #endif
@@ -394,7 +396,7 @@ static const struct peer_level levels[LEVELS] = {{"plain reads", VARVE_READ_COMM
                                                  {"every read for update", VARVE_REPEATABLE_READ}};
 
 PEER_EXPORT const struct peer varve_peer = {
-    .abi = PEER_ABI, .name = PEER_NAME, .title = "RocksDB " PEER_VERSION, .package = "librocksdb-dev", .level_count = LEVELS,
+    .abi = PEER_ABI, .name = PEER_NAME, .title = "RocksDB " PEER_VERSION PEER_KIND, .package = "librocksdb-dev", .level_count = LEVELS,
     .levels = levels, .open = open_db, .close = close_db, .begin = begin, .commit = commit, .abort = abort_txn,
     .get = get, .get_for_update = get_for_update, .put = put, .remove = remove_row, .scan = scan,
     .savepoint = savepoint, .rollback = rollback, .sync = sync_db, .insert = insert, .stats = stats};

@@ -6,6 +6,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -41,6 +43,20 @@ static void row(unsigned step, unsigned key, int64_t value) {
 
 static int64_t value_of(unsigned step) { return ss_evaluate(&schedule, &run, step, &schedule.steps[step].value); }
 
+/* The schedule as it is written out again, with the same answers. */
+static void write_and_parse(void) {
+    struct ss_run kept = run;
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    assert_non_null(out);
+    assert_int_equal(ss_write(out, &schedule), VARVE_OK);
+    fclose(out);
+    parse(text);
+    free(text);
+    run = kept;
+}
+
 static void arithmetic(void **state) {
     static const struct {
         const char *text;
@@ -52,6 +68,7 @@ static void arithmetic(void **state) {
         {"(2+3)*4", 20},
         {"10-4-3", 3},
         {"10-(4-3)", 9},
+        {"2-(3*(4-(5-6))-1)", -12},
         {"-(2+3)", -5},
         {"2*-3", -6},
         {"3--5", 8},
@@ -69,6 +86,8 @@ static void arithmetic(void **state) {
         answered(0, VARVE_OK, 5);
         answered(1, VARVE_NOTFOUND, SS_ABSENT);
         if (value_of(2) != cases[i].value) fail_msg("%s is %lld", cases[i].text, (long long)value_of(2));
+        write_and_parse();
+        if (value_of(2) != cases[i].value) fail_msg("%s, written, is %lld", cases[i].text, (long long)value_of(2));
     }
 }
 

@@ -261,6 +261,24 @@ static void report(const struct ask *ask, const struct sr_matrix *matrix, const 
     printf("\n%.1f s for %llu runs\n%s\n", (double)matrix->ns / 1e9, (unsigned long long)matrix->runs, summary);
 }
 
+#ifdef __clang__
+#define COMPILER __VERSION__
+#else
+#define COMPILER "gcc " __VERSION__
+#endif
+
+static const char *build_kind(void) {
+#if defined(__SANITIZE_ADDRESS__)
+    return "with AddressSanitizer";
+#elif defined(__SANITIZE_THREAD__)
+    return "with ThreadSanitizer";
+#elif defined(__OPTIMIZE__)
+    return "optimized";
+#else
+    return "not optimized";
+#endif
+}
+
 static int write_page(const struct ask *ask, const struct sr_matrix *matrix, const struct sr_peers *peers) {
     struct utsname system;
     char machine[256] = "", date[32] = "", command[512];
@@ -276,7 +294,8 @@ static int write_page(const struct ask *ask, const struct sr_matrix *matrix, con
                              .keep_ghosts = ask->sweep.keep_ghosts,
                              .seed = ask->sweep.seed};
     struct sp_about about = {.version = varve_version(),
-                             .compiler = __VERSION__,
+                             .compiler = COMPILER,
+                             .build = build_kind(),
                              .machine = machine,
                              .date = date,
                              .command = command,

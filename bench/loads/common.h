@@ -33,6 +33,12 @@ static inline int bl_refuse(struct bl_run *run, int status, const char *text) {
     return status;
 }
 
+#define BL_TRY(call)                                \
+    do {                                            \
+        int bl_try_status = (call);                 \
+        if (bl_try_status != VARVE_OK) return bl_try_status; \
+    } while (0)
+
 /* Reads a row of exactly `size` bytes. CORRUPT: it is not there or of another size. */
 static inline int bl_read(struct bl_session *s, varve_slice key, void *row, size_t size) {
     varve_slice value;

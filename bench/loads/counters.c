@@ -13,12 +13,6 @@
 enum { COUNTER = 'n', PAIR = 'p', ACCOUNT = 'a', START = 100, AUDIT_PERCENT = 1, ACCOUNTS = 1000 };
 enum { COMMITS, WRONG_AUDITS }; /* tally */
 
-#define TRY(call)                          \
-    do {                                   \
-        int try_ = (call);                 \
-        if (try_ != VARVE_OK) return try_; \
-    } while (0)
-
 static struct bl_key key_of(uint8_t table, uint64_t number) {
     struct bl_key key = bl_key_of(table);
     bl_key_add(&key, number, 8);
@@ -41,7 +35,7 @@ struct rows {
 };
 static int put_rows(struct bl_session *s, void *arg) {
     const struct rows *rows = arg;
-    for (uint64_t i = 0; i < rows->count; i++) TRY(set_number(s, rows->table, i, rows->value));
+    for (uint64_t i = 0; i < rows->count; i++) BL_TRY(set_number(s, rows->table, i, rows->value));
     return VARVE_OK;
 }
 static int fill_rows(struct bl_session *s, unsigned part, struct rows rows) {
@@ -79,7 +73,7 @@ static int raise_counter(struct bl_session *s, unsigned kind) {
         s->writes++;
         return engine->add(s->txn, bl_slice(&key), 1);
     }
-    TRY(get_number(s, COUNTER, s->draw[0], true, &value));
+    BL_TRY(get_number(s, COUNTER, s->draw[0], true, &value));
     return set_number(s, COUNTER, s->draw[0], value + 1);
 }
 
@@ -107,10 +101,10 @@ static int take_one(struct bl_session *s, unsigned kind) {
     int64_t x, y;
     uint64_t pair = s->draw[0] * 2;
     (void)kind;
-    TRY(get_number(s, PAIR, pair, false, &x));
-    TRY(get_number(s, PAIR, pair + 1, false, &y));
+    BL_TRY(get_number(s, PAIR, pair, false, &x));
+    BL_TRY(get_number(s, PAIR, pair + 1, false, &y));
     if (x + y < 1) { /* empty: fill it again, so that the load goes on */
-        TRY(set_number(s, PAIR, pair, START));
+        BL_TRY(set_number(s, PAIR, pair, START));
         return set_number(s, PAIR, pair + 1, START);
     }
     return s->draw[1] == 0 ? set_number(s, PAIR, pair, x - 1) : set_number(s, PAIR, pair + 1, y - 1);
@@ -171,15 +165,15 @@ static int transfer_or_audit(struct bl_session *s, unsigned kind) {
     int64_t from, to;
     if (kind == 1) {
         struct bl_sum sum = {.table = ACCOUNT};
-        TRY(bl_sum_table(s, &sum));
+        BL_TRY(bl_sum_table(s, &sum));
         s->reads += sum.rows;
         s->draw[2] = sum.sum != (int64_t)accounts(s->run) * START;
         return VARVE_OK;
     }
-    TRY(get_number(s, ACCOUNT, s->draw[0], true, &from));
-    TRY(get_number(s, ACCOUNT, s->draw[1], true, &to));
+    BL_TRY(get_number(s, ACCOUNT, s->draw[0], true, &from));
+    BL_TRY(get_number(s, ACCOUNT, s->draw[1], true, &to));
     if (from < 1) return BL_ROLLBACK;
-    TRY(set_number(s, ACCOUNT, s->draw[0], from - 1));
+    BL_TRY(set_number(s, ACCOUNT, s->draw[0], from - 1));
     return set_number(s, ACCOUNT, s->draw[1], to + 1);
 }
 

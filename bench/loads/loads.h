@@ -15,4 +15,6 @@ extern const struct bl_load bl_smallbank;
 /* counters.c */
 extern const struct bl_load bl_counters, bl_write_skew, bl_bank;
 
+extern const struct bl_load bl_tpcc;
+
 #endif

@@ -77,26 +77,20 @@ static unsigned draw(struct bl_session *s) {
     return kind;
 }
 
-#define TRY(call)                                 \
-    do {                                          \
-        int try_ = (call);                        \
-        if (try_ != VARVE_OK) return try_;        \
-    } while (0)
-
 static int amalgamate(struct bl_session *s, uint64_t from, uint64_t to) {
     int64_t savings, checking, target;
-    TRY(get_balance(s, SAVINGS, from, true, &savings));
-    TRY(get_balance(s, CHECKING, from, true, &checking));
-    TRY(get_balance(s, CHECKING, to, true, &target));
-    TRY(set_balance(s, SAVINGS, from, 0));
-    TRY(set_balance(s, CHECKING, from, 0));
+    BL_TRY(get_balance(s, SAVINGS, from, true, &savings));
+    BL_TRY(get_balance(s, CHECKING, from, true, &checking));
+    BL_TRY(get_balance(s, CHECKING, to, true, &target));
+    BL_TRY(set_balance(s, SAVINGS, from, 0));
+    BL_TRY(set_balance(s, CHECKING, from, 0));
     return set_balance(s, CHECKING, to, target + savings + checking);
 }
 
 static int write_check(struct bl_session *s, uint64_t customer, int64_t amount) {
     int64_t savings, checking;
-    TRY(get_balance(s, SAVINGS, customer, false, &savings));
-    TRY(get_balance(s, CHECKING, customer, true, &checking));
+    BL_TRY(get_balance(s, SAVINGS, customer, false, &savings));
+    BL_TRY(get_balance(s, CHECKING, customer, true, &checking));
     if (savings + checking < amount) amount++; /* the penalty */
     s->tally[LAST_DELTA] = -amount;
     return set_balance(s, CHECKING, customer, checking - amount);
@@ -104,17 +98,17 @@ static int write_check(struct bl_session *s, uint64_t customer, int64_t amount) 
 
 static int send_payment(struct bl_session *s, uint64_t from, uint64_t to, int64_t amount) {
     int64_t source, target;
-    TRY(get_balance(s, CHECKING, from, true, &source));
+    BL_TRY(get_balance(s, CHECKING, from, true, &source));
     if (source < amount) return OVERDRAWN;
-    TRY(get_balance(s, CHECKING, to, true, &target));
-    TRY(set_balance(s, CHECKING, from, source - amount));
+    BL_TRY(get_balance(s, CHECKING, to, true, &target));
+    BL_TRY(set_balance(s, CHECKING, from, source - amount));
     return set_balance(s, CHECKING, to, target + amount);
 }
 
 /* By `amount`, to either side. */
 static int change(struct bl_session *s, uint8_t table, uint64_t customer, int64_t amount) {
     int64_t balance;
-    TRY(get_balance(s, table, customer, true, &balance));
+    BL_TRY(get_balance(s, table, customer, true, &balance));
     if (balance + amount < 0) return OVERDRAWN;
     s->tally[LAST_DELTA] = amount;
     return set_balance(s, table, customer, balance + amount);
@@ -126,7 +120,7 @@ static int body(struct bl_session *s, unsigned kind) {
     s->tally[LAST_DELTA] = 0;
     switch ((enum kind)kind) {
     case BALANCE:
-        TRY(get_balance(s, SAVINGS, first, false, &savings));
+        BL_TRY(get_balance(s, SAVINGS, first, false, &savings));
         return get_balance(s, CHECKING, first, false, &checking);
     case DEPOSIT_CHECKING: return change(s, CHECKING, first, amount);
     case TRANSACT_SAVINGS: return change(s, SAVINGS, first, amount % 2 == 0 ? amount : -amount);

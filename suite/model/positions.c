@@ -183,11 +183,14 @@ static bool snapshot_somewhere(struct line *line, const struct smr_txn *txn, str
 struct statements {
     unsigned from;   /* no later statement reads an earlier state */
     unsigned cursor; /* the state of the cursor opened last */
+    unsigned opened; /* commits acknowledged when that was */
 };
 
-/* Every key on the way of the scan was looked at once, between its beginning and its end. */
-static bool torn_scan_fits(const struct line *line, const struct smr_op *op, const struct smr_own *own) {
-    unsigned to = last_state(line, op->after), from = last_state(line, op->before);
+/* Every key on the way of the scan was looked at once, between the beginning and the end of its statement: a cursor is
+ * one from its opening. */
+static bool torn_scan_fits(const struct line *line, const struct smr_op *op, const struct statements *s,
+                           const struct smr_own *own) {
+    unsigned to = last_state(line, op->after), from = last_state(line, op->of_cursor ? s->opened : op->before);
     unsigned taken = 0;
     for (unsigned i = 0; i < (unsigned)(op->high - op->low); i++) {
         unsigned key = op->reverse ? op->high - 1u - i : op->low + i;
@@ -226,10 +229,11 @@ static bool add_fits(struct line *line, const struct smr_op *op, unsigned to, st
 
 static bool statement_fits(struct line *line, const struct smr_op *op, struct statements *s, struct smr_own *own) {
     unsigned to = last_state(line, op->after);
-    if (op->torn && op->kind == SMR_SCAN) return torn_scan_fits(line, op, own);
+    if (op->torn && op->kind == SMR_SCAN) return torn_scan_fits(line, op, s, own);
     if (op->kind == SMR_DELETE_RANGE) return delete_range_fits(line, op, s->from, own, NULL);
     if (op->kind == SMR_ADD) return add_fits(line, op, to, s, own);
     if (op->kind == SMR_OPEN) {
+        s->opened = op->before;
         s->cursor = to > s->from ? s->from + choose(&line->choices, to - s->from + 1) : s->from;
         return true;
     }

@@ -93,6 +93,28 @@ static void rows_of_a_cursor_are_of_one_state(void **state) {
     assert_true(verdict.safe);
 }
 
+/* Torn, a cursor may see a row that came after its opening, or miss it, but not one that was there all along. */
+static void a_torn_cursor_is_one_statement(void **state) {
+    (void)state;
+    parse("init b=0\ns1: open [a,m) | next | next | close | c\ns2: ins c 1 | c", "1 1 2 2 1 1 1");
+    run_at(VARVE_READ_COMMITTED);
+    assert_int_equal(run.answers[2].status, VARVE_END);
+    judge(true);
+    assert_true(verdict.safe);
+    run.answers[2] = (struct ss_answer){
+        .done = true, .value = 1, .next_key = 2, .started = run.answers[2].started, .ended = run.answers[2].ended};
+    assert_string_equal(schedule.keys[2], "c");
+    judge(true);
+    assert_true(verdict.safe);
+    judge(false);
+    assert_false(verdict.safe);
+    run.answers[1].next_key = 2; /* and b was missed */
+    run.answers[1].value = 1;
+    run.answers[2].status = VARVE_END;
+    judge(true);
+    assert_false(verdict.safe);
+}
+
 static void a_read_beside_a_cursor_is_of_its_state(void **state) {
     (void)state;
     parse("init b=0 x=0\ns1: open [a,m) | next | r x | close | c\ns2: w x 1 | c", "1 1 2 2 1 1 1");
@@ -241,6 +263,7 @@ int main(void) {
         cmocka_unit_test(a_stale_read_at_every_level),
         cmocka_unit_test(an_unfinished_commit_may_be_missed),
         cmocka_unit_test(rows_of_a_cursor_are_of_one_state),
+        cmocka_unit_test(a_torn_cursor_is_one_statement),
         cmocka_unit_test(a_read_beside_a_cursor_is_of_its_state),
         cmocka_unit_test(a_cursor_stays_at_its_end),
         cmocka_unit_test(statements_do_not_go_back),

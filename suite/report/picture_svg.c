@@ -21,7 +21,7 @@
 
 enum {
     WIDTH_MIN = 320, WIDTH_MAX = 1100, MARGIN = 10, NUMBERS = 24, ROW = 23, LANE_MIN = 96, LANE_SHRUNK = 136, LANE_MAX = 300, LANE_PAD = 20,
-    GUTTER_MIN = 30, TURN = 46, LABEL_PAD = 12, LEAD = 8, LABEL_HEIGHT = 16, LINE = 17, ENDS_MAX = 8,
+    GUTTER_MIN = 30, TURN = 46, LABEL_PAD = 12, LEAD = 8, LABEL_HEIGHT = 16, LINE = 17,
 };
 /* LEAST_SCALE: how far a page may shrink a picture before it scrolls instead. */
 static const double LEAST_SCALE = 0.76, COLUMN = 7.3, SMALL_COLUMN = 6.7, TITLE_COLUMN = 7.9;
@@ -31,7 +31,6 @@ struct layout {
     double *lane_x, *lane_w;  /* [lane_count] */
     double *gutter_x, *gutter_w; /* [lane_count + 1]: 0 is left of the first lane, the last right of the last lane */
     double width, height, top; /* top: of the first row */
-    int *leaving, *placed;     /* [row_count] ends of edges at a row: how many, and how many have their place */
     struct label {
         double x, y, w;
     } *labels; /* [edge_count] */
@@ -253,26 +252,6 @@ static const char *edge_class(enum ck_edge_kind kind) {
     return classes[kind];
 }
 
-/* Several ends at one row stand a little apart. */
-static double end_y(struct layout *l, int row) {
-    double step = l->leaving[row] > 1 ? 12.0 / (l->leaving[row] - 1) : 0;
-    if (step > 7)
-        step = 7;
-    return row_y(l, row) + (l->placed[row]++ - (l->leaving[row] - 1) / 2.0) * step;
-}
-
-static void place_ends(struct layout *l) {
-    const struct sc_scene *s = l->scene;
-    for (int e = 0; e < s->edge_count; e++) {
-        l->leaving[s->edges[e].from_row]++;
-        l->leaving[s->edges[e].to_row]++;
-    }
-    for (int e = 0; e < s->edge_count; e++) {
-        l->edge_from[e] = end_y(l, s->edges[e].from_row);
-        l->edge_to[e] = end_y(l, s->edges[e].to_row);
-    }
-}
-
 static bool label_is_free(const struct layout *l, int edge, double x, double y, double w) {
     for (int e = 0; e < edge; e++)
         if (y - l->labels[e].y < LABEL_HEIGHT + 1 && l->labels[e].y - y < LABEL_HEIGHT + 1 &&
@@ -298,6 +277,35 @@ static struct way way_of(const struct layout *l, int e) {
     way.turn_from = l->gutter_x[gutter] + (way.leaves_right ? 0 : l->gutter_w[gutter]);
     way.turn_to = way.loop ? way.turn_from : l->gutter_x[gutter] + (way.leaves_right ? l->gutter_w[gutter] : 0);
     return way;
+}
+
+/* One end of an edge: the row it is at, on which side of the box, and the row of the other end. */
+struct end {
+    int row, other;
+    bool right;
+};
+
+static struct end end_of(const struct layout *l, int e, bool last) {
+    const struct sc_edge *edge = &l->scene->edges[e];
+    struct way way = way_of(l, e);
+    if (last)
+        return (struct end){edge->to_row, edge->from_row, !way.comes_right};
+    return (struct end){edge->from_row, edge->to_row, way.leaves_right};
+}
+
+/* Several ends on one side of a row stand apart, those that come from above higher; two as far as a label needs. */
+static double end_y(const struct layout *l, int e, bool last) {
+    struct end own = end_of(l, e, last);
+    int count = 0, place = 0;
+    for (int i = 0; i < 2 * l->scene->edge_count; i++) {
+        struct end end = end_of(l, i / 2, i % 2);
+        if (end.row != own.row || end.right != own.right)
+            continue;
+        count++;
+        place += end.other < own.other || (end.other == own.other && i < 2 * e + last);
+    }
+    double room = LABEL_HEIGHT - 3, step = count > 1 ? room / (count - 1) : 0;
+    return row_y(l, own.row) + (place - (count - 1) / 2.0) * step;
 }
 
 /* A label stands on its edge just where that enters the gutter, so that it reads on from the operation; where that place is
@@ -364,7 +372,10 @@ static void draw_label(FILE *out, const struct layout *l, int e) {
 }
 
 static void draw_edges(FILE *out, struct layout *l) {
-    place_ends(l);
+    for (int e = 0; e < l->scene->edge_count; e++) {
+        l->edge_from[e] = end_y(l, e, false);
+        l->edge_to[e] = end_y(l, e, true);
+    }
     for (int e = 0; e < l->scene->edge_count; e++)
         place_label(l, e);
     for (int e = 0; e < l->scene->edge_count; e++)
@@ -438,18 +449,16 @@ static void draw(FILE *out, struct layout *l, bool styled) {
 
 static void layout_release(struct layout *l) {
     free(l->lane_x);
-    free(l->leaving);
     free(l->labels);
 }
 
 /* Room for the layout, and the widths of everything. */
 static int layout_init(struct layout *l, const struct sc_scene *scene) {
-    size_t lanes = (size_t)scene->lane_count + 1, rows = (size_t)scene->row_count + 1, edges = (size_t)scene->edge_count + 1;
+    size_t lanes = (size_t)scene->lane_count + 1, edges = (size_t)scene->edge_count + 1;
     *l = (struct layout){.scene = scene};
     l->lane_x = calloc(4 * lanes + 2 * edges, sizeof *l->lane_x);
-    l->leaving = calloc(2 * rows, sizeof *l->leaving);
     l->labels = calloc(edges, sizeof *l->labels);
-    if (!l->lane_x || !l->leaving || !l->labels) {
+    if (!l->lane_x || !l->labels) {
         layout_release(l);
         return VARVE_NOMEM;
     }
@@ -458,7 +467,6 @@ static int layout_init(struct layout *l, const struct sc_scene *scene) {
     l->gutter_w = l->gutter_x + lanes;
     l->edge_from = l->gutter_w + lanes;
     l->edge_to = l->edge_from + edges;
-    l->placed = l->leaving + rows;
     measure_lanes(l);
     fit(l);
     return VARVE_OK;

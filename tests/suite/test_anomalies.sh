@@ -46,9 +46,8 @@ for policy in no_wait wait_die detect; do
     expect 0 ' 0 violations' "$varve" anomalies --schedule "$scratch/good" --deadlock $policy
 done
 
-# The documents say what the corpus gives.
-"$varve" anomalies --markdown >"$scratch/tables" 2>"$scratch/violations"
-[ $? -le 1 ] || bad=1
+# The corpus: nothing is violated, and the documents say what it gives.
+"$varve" anomalies --markdown >"$scratch/tables" || bad=1
 sed -n '/<!-- matrix:begin -->/,/<!-- matrix:end -->/{/<!-- matrix:/d;p}' "$VARVE_SOURCE/docs/isolation.md" >"$scratch/docs"
 if ! diff -u "$scratch/docs" "$scratch/tables" >&2; then
     echo "docs/isolation.md differs; between its matrix markers belongs what 'varve anomalies --markdown' prints" >&2

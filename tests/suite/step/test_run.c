@@ -276,6 +276,7 @@ static unsigned sweep(const struct ss_set *set, const struct st_options *options
     for (unsigned i = 0; i < set->count; i++) {
         uint64_t all = ss_interleavings(set->schedules[i]);
         for (unsigned l = 0; l < TD_LEVELS; l++) {
+            if (set->schedules[i]->durable && l + 1 < TD_LEVELS) continue; /* files are slow */
             st_set_level(stage, td_levels[l]);
             for (uint64_t n = 0; n < all && at < PRINTS_MAX; n++, at++) {
                 uint8_t order[SS_STEPS_MAX];

@@ -8,7 +8,8 @@
  * conflicts. A savepoint is a nested transaction.
  *
  * Settings: cache_bytes of cache, log buffer of 4 MiB, log files of 64 MiB removed when not needed; under load a thread
- * takes a checkpoint every 256 MiB of log, as the manual has applications do. FULL: the log is synced at commit; WRITE:
+ * takes a checkpoint every 256 MiB of log, as the manual has applications do, and forward scans of more than a few rows
+ * fetch rows in bulk (with no_wait row by row, so that no page is locked that was not asked for). FULL: the log is synced at commit; WRITE:
  * DB_TXN_WRITE_NOSYNC; NONE: DB_TXN_NOSYNC, the log stays in its buffer until that is full. `extra` is lines of DB_CONFIG.
  *
  * SPDX-License-Identifier: MIT
@@ -21,6 +22,7 @@
 
 enum level { DEGREE_3, DEGREE_2, DEGREE_1, SNAPSHOT, LEVELS };
 enum { CHECKPOINT_KIB = 256 << 10, LOCKS = 100000, TRANSACTIONS = 20000, LOG_BUFFER = 4 << 20, LOG_FILE = 64 << 20 };
+enum { BULK_LEAST = 8 << 10, BULK_MOST = 128 << 10, BULK_ROWS = 8 };
 
 struct peer_txn {
     struct peer_handle handle;
@@ -28,6 +30,8 @@ struct peer_txn {
     DB_TXN *txn;   /* the innermost */
     DB_TXN *outer; /* of a savepoint, or NULL */
     DBT key, value; /* room for what is read, grown by Berkeley DB */
+    DBT bulk;       /* many rows, in `room` bytes of ours */
+    u_int32_t room;
     bool read_only;
     int ended;
 };
@@ -124,6 +128,7 @@ static void free_handle(struct peer_handle *handle) {
     struct peer_txn *t = (struct peer_txn *)handle;
     free(t->key.data);
     free(t->value.data);
+    free(t->bulk.data);
     free(t);
 }
 
@@ -181,6 +186,7 @@ static int begin(struct peer_db *db, bool read_only, struct peer_txn **out) {
         if (t == NULL) return VARVE_NOMEM;
         t->db = db;
         t->key.flags = t->value.flags = DB_DBT_REALLOC;
+        t->bulk.flags = DB_DBT_USERMEM;
         peer_pool_add(&db->pool, &t->handle);
     }
     t->read_only = read_only;
@@ -293,19 +299,74 @@ static int seek(DBC *cursor, varve_slice from, bool reverse, DBT *k, DBT *v) {
     return cursor->get(cursor, k, v, rc == DB_NOTFOUND ? DB_LAST : DB_PREV);
 }
 
+struct scan {
+    varve_slice low, high;
+    uint64_t limit; /* still wanted, unless it began as 0 */
+    bool reverse;
+    int (*fn)(void *arg, varve_slice key, varve_slice value);
+    void *arg;
+};
+
+/* False: it was the last that is wanted. */
+static bool hand_over(struct scan *s, varve_slice key, varve_slice value) {
+    return peer_within(key, s->low, s->high, s->reverse) && s->fn(s->arg, key, value) == 0 && --s->limit != 0;
+}
+
+static int scan_rows(struct peer_txn *t, DBC *cursor, struct scan *s) {
+    DBT *k = &t->key, *v = &t->value;
+    int rc = seek(cursor, s->reverse ? s->high : s->low, s->reverse, k, v);
+    while (rc == 0 && hand_over(s, (varve_slice){k->data, k->size}, (varve_slice){v->data, v->size}))
+        rc = cursor->get(cursor, k, v, s->reverse ? DB_PREV : DB_NEXT);
+    return rc;
+}
+
+/* As small as a few pages at first, since what is fetched is locked; larger when a row asks for it. */
+static int fetch(struct peer_txn *t, DBC *cursor, u_int32_t *bytes, u_int32_t flags) {
+    for (;; *bytes *= 2) {
+        if (t->room < *bytes) {
+            void *room = realloc(t->bulk.data, *bytes);
+            if (room == NULL) return ENOMEM;
+            t->bulk.data = room;
+            t->room = *bytes;
+        }
+        t->bulk.ulen = *bytes; /* it fills from both ends */
+        int rc = cursor->get(cursor, &t->key, &t->bulk, flags | DB_MULTIPLE_KEY);
+        if (rc != DB_BUFFER_SMALL) return rc;
+    }
+}
+
+/* Many rows a call, as the manual advises for scans; forward only. */
+static int scan_in_bulk(struct peer_txn *t, DBC *cursor, struct scan *s) {
+    u_int32_t bytes = BULK_LEAST;
+    void *room = realloc(t->key.data, s->low.size + 1);
+    if (room == NULL) return ENOMEM;
+    t->key.data = room;
+    if (s->low.size != 0) memcpy(room, s->low.data, s->low.size);
+    t->key.size = (u_int32_t)s->low.size;
+    int rc = fetch(t, cursor, &bytes, s->low.data != NULL ? DB_SET_RANGE : DB_FIRST);
+    while (rc == 0) {
+        void *at;
+        for (DB_MULTIPLE_INIT(at, &t->bulk);;) {
+            varve_slice key, value;
+            DB_MULTIPLE_KEY_NEXT(at, &t->bulk, key.data, key.size, value.data, value.size);
+            if (at == NULL) break;
+            if (!hand_over(s, key, value)) return 0;
+        }
+        if (bytes < BULK_MOST) bytes *= 2;
+        rc = fetch(t, cursor, &bytes, DB_NEXT);
+    }
+    return rc;
+}
+
 static int scan(struct peer_txn *t, varve_slice low, varve_slice high, uint64_t limit, bool reverse,
                 int (*fn)(void *arg, varve_slice key, varve_slice value), void *arg) {
+    struct scan s = {low, high, limit, reverse, fn, arg};
     DBC *cursor;
-    DBT *k = &t->key, *v = &t->value;
     if (t->ended != 0) return t->ended;
     int rc = t->db->tree->cursor(t->db->tree, t->txn, &cursor, 0);
     if (rc != 0) return told(t, rc);
-    rc = seek(cursor, reverse ? high : low, reverse, k, v);
-    for (uint64_t n = 0; rc == 0;) {
-        varve_slice key = {k->data, k->size}, value = {v->data, v->size};
-        if (!peer_within(key, low, high, reverse) || fn(arg, key, value) != 0 || ++n == limit) break;
-        rc = cursor->get(cursor, k, v, reverse ? DB_PREV : DB_NEXT);
-    }
+    bool few = limit != 0 && limit <= BULK_ROWS;
+    rc = reverse || few || t->db->no_wait ? scan_rows(t, cursor, &s) : scan_in_bulk(t, cursor, &s);
     int closed = cursor->close(cursor);
     if (rc == DB_NOTFOUND) rc = 0;
     return told(t, rc != 0 ? rc : closed);

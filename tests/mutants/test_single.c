@@ -244,6 +244,30 @@ static void bug_78_rules_at_every_write(void **state) {
     td_close(at.db);
 }
 
+/* --- the places that only a log has; tests/explore reaches the others --------------------------------------------- */
+
+static bool reached[VK_POINT_COUNT];
+
+static void note_place(void *arg, const char *point) {
+    (void)arg;
+    for (unsigned i = 0; i < VK_POINT_COUNT; i++)
+        if (strcmp(vk_point_names[i], point) == 0) reached[i] = true;
+}
+
+static void places_of_the_log_are_reached(void **state) {
+    (void)state;
+    static const enum vk_point wanted[] = {VK_POINT_publish_head, VK_POINT_harden_before, VK_POINT_cut_clock,
+                                           VK_POINT_cut_slot,     VK_POINT_cut_written,   VK_POINT_sync_before,
+                                           VK_POINT_sync_done};
+    struct at at;
+    at_new(&at, "sync=sync");
+    at.db->domain.hooks.yield = note_place;
+    put(&at, "x", "1", VARVE_SYNC_SYNC);
+    for (unsigned i = 0; i < sizeof wanted / sizeof *wanted; i++)
+        TD_CHECK(reached[wanted[i]], "never reached: %s", vk_point_names[wanted[i]]);
+    at_end(&at);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bug_46_47_failed_sync),
@@ -256,6 +280,7 @@ int main(void) {
         cmocka_unit_test(bug_77_the_gate_waits),
         cmocka_unit_test(bug_78_rules_at_every_write),
         cmocka_unit_test(bug_84_commits_behind_a_checkpoint),
+        cmocka_unit_test(places_of_the_log_are_reached),
     };
     td_watchdog(60);
     return cmocka_run_group_tests_name("single", tests, NULL, NULL);

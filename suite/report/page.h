@@ -1,8 +1,8 @@
-/* page.h - the page of `varve anomalies --html`: one HTML file that holds the matrix, every phenomenon with its schedules
- * and pictures, what was refused without need, and what other engines do.
+/* page.h - the page of `varve anomalies --html`: one HTML file that holds the matrix, every phenomenon with its
+ * schedules and pictures, what was refused without need, and what other engines do.
  *
- * The file stands alone: no reference leads out of it, and it says so to the browser (a Content-Security-Policy that allows
- * nothing to be fetched). It works without its script. Pictures are of runs made while the page is written.
+ * The file stands alone: no reference leads out of it, and it says so to the browser (a Content-Security-Policy that
+ * allows nothing to be fetched). It works without its script. Pictures are of runs made while the page is written.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -25,7 +25,7 @@ struct sp_peer {
 /* What is known of the program and the machine; NULL: left out. */
 struct sp_about {
     const char *version, *compiler, *build, *machine, *date;
-    const char *command;         /* how to make the page again */
+    const char *command;          /* how to make the page again */
     const struct st_options *run; /* scheme and level are ignored; NULL: as st_open does by itself */
     const struct sp_peer *peers;
     unsigned peer_count;

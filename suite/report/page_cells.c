@@ -16,15 +16,13 @@ static enum pg_mark mark_of(const struct sr_cell *cell) {
 
 enum pg_mark pg_row_mark(const struct sr_matrix *matrix, const struct sr_row *row, unsigned pair) {
     for (unsigned f = 0; f < matrix->finding_count; f++)
-        if (matrix->findings[f].pair == pair && !strcmp(matrix->findings[f].id, row->id))
-            return PG_VIOLATION;
+        if (matrix->findings[f].pair == pair && !strcmp(matrix->findings[f].id, row->id)) return PG_VIOLATION;
     return mark_of(&row->cells[pair]);
 }
 
 enum pg_mark pg_schedule_mark(const struct sr_matrix *matrix, unsigned schedule, unsigned pair) {
     for (unsigned f = 0; f < matrix->finding_count; f++)
-        if (matrix->findings[f].pair == pair && matrix->findings[f].schedule == schedule)
-            return PG_VIOLATION;
+        if (matrix->findings[f].pair == pair && matrix->findings[f].schedule == schedule) return PG_VIOLATION;
     return mark_of(&matrix->cells[schedule][pair]);
 }
 
@@ -46,11 +44,9 @@ const char *pg_mark_word(enum pg_mark mark) {
 unsigned pg_ways_of(const struct sr_cell *cell, enum sr_way ways[SR_WAYS]) {
     unsigned count = 0;
     for (unsigned w = 0; w < SR_WAYS; w++) {
-        if (!(cell->ways & 1u << w))
-            continue;
+        if (!(cell->ways & 1u << w)) continue;
         unsigned at = count++;
-        for (; at > 0 && cell->way_runs[ways[at - 1]] < cell->way_runs[w]; at--)
-            ways[at] = ways[at - 1];
+        for (; at > 0 && cell->way_runs[ways[at - 1]] < cell->way_runs[w]; at--) ways[at] = ways[at - 1];
         ways[at] = (enum sr_way)w;
     }
     return count;
@@ -69,8 +65,8 @@ void pg_number(struct pg_page *page, uint64_t number) {
 
 void pg_attribute(struct pg_page *page, const char *text) {
     for (; *text; text++) {
-        bool plain = (*text >= 'a' && *text <= 'z') || (*text >= 'A' && *text <= 'Z') || (*text >= '0' && *text <= '9') ||
-                     *text == '-' || *text == '_';
+        bool plain = (*text >= 'a' && *text <= 'z') || (*text >= 'A' && *text <= 'Z') ||
+                     (*text >= '0' && *text <= '9') || *text == '-' || *text == '_';
         fputc(plain ? *text : '_', page->out);
     }
 }

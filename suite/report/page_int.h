@@ -23,10 +23,10 @@ struct pg_page {
 struct pg_word {
     const char *id, *name, *known_as, *text; /* known_as: its names elsewhere, may be empty */
 };
-const struct pg_word *pg_word_find(const char *id);    /* NULL: not of the catalogue */
-const char *pg_family(const char *id);                 /* "Skew": by the letter of an id of the catalogue */
-const char *pg_level_long(varve_isolation level);      /* "repeatable read" */
-const char *pg_way_short(enum sr_way way);             /* for a cell: at most twelve columns a word */
+const struct pg_word *pg_word_find(const char *id); /* NULL: not of the catalogue */
+const char *pg_family(const char *id);              /* "Skew": by the letter of an id of the catalogue */
+const char *pg_level_long(varve_isolation level);   /* "repeatable read" */
+const char *pg_way_short(enum sr_way way);          /* for a cell: at most twelve columns a word */
 
 /* --- cells -------------------------------------------------------------------------------------------------------- */
 
@@ -41,9 +41,9 @@ unsigned pg_ways_of(const struct sr_cell *cell, enum sr_way ways[SR_WAYS]);
 
 /* --- writing ------------------------------------------------------------------------------------------------------ */
 
-void pg_text(struct pg_page *page, const char *text);       /* escaped */
-void pg_number(struct pg_page *page, uint64_t number);      /* 12,345 */
-void pg_attribute(struct pg_page *page, const char *text);  /* an id made safe: letters, digits, - and _ */
+void pg_text(struct pg_page *page, const char *text);      /* escaped */
+void pg_number(struct pg_page *page, uint64_t number);     /* 12,345 */
+void pg_attribute(struct pg_page *page, const char *text); /* an id made safe: letters, digits, - and _ */
 
 void pg_write_matrix(struct pg_page *page);
 void pg_write_rows(struct pg_page *page);
@@ -51,7 +51,8 @@ void pg_write_needless(struct pg_page *page);
 void pg_write_peers(struct pg_page *page);
 void pg_write_findings(struct pg_page *page);
 
-/* --- pictures ------------------------------------------------------------------------------------------------------- */
+/* --- pictures -------------------------------------------------------------------------------------------------------
+ */
 
 /* Runs one interleaving at a pair into page->run; false: it could not be run. */
 bool pg_run(struct pg_page *page, const struct ss_schedule *schedule, uint64_t interleaving, const char *scheme,

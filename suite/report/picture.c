@@ -28,7 +28,9 @@ void sp_escape(FILE *out, const char *text, size_t size) {
 }
 
 static int drawn(FILE *out, struct sc_scene *scene, enum sp_form form, unsigned columns) {
-    int status = form == SP_SVG ? sc_svg(out, scene, true) : form == SP_DOT ? sc_dot(out, scene) : sc_text(out, scene, columns);
+    int status = form == SP_SVG   ? sc_svg(out, scene, true)
+                 : form == SP_DOT ? sc_dot(out, scene)
+                                  : sc_text(out, scene, columns);
     sc_release(scene);
     return status;
 }
@@ -51,8 +53,8 @@ int sp_text(FILE *out, const struct hs_history *history, const struct ck_finding
     return status == VARVE_OK ? drawn(out, &scene, SP_TEXT, columns) : status;
 }
 
-int sp_run(FILE *out, enum sp_form form, const struct ss_schedule *schedule, const struct ss_run *run, const char *title,
-           unsigned columns) {
+int sp_run(FILE *out, enum sp_form form, const struct ss_schedule *schedule, const struct ss_run *run,
+           const char *title, unsigned columns) {
     struct sc_scene scene;
     int status = sc_from_run(&scene, schedule, run, title);
     return status == VARVE_OK ? drawn(out, &scene, form, columns) : status;

@@ -21,8 +21,8 @@ int sp_dot(FILE *out, const struct hs_history *history, const struct ck_finding 
 int sp_text(FILE *out, const struct hs_history *history, const struct ck_finding *finding, unsigned columns);
 /* A run of a schedule, with what waited and for how long; `columns` is for SP_TEXT. */
 enum sp_form { SP_SVG, SP_DOT, SP_TEXT };
-int sp_run(FILE *out, enum sp_form form, const struct ss_schedule *schedule, const struct ss_run *run, const char *title,
-           unsigned columns);
+int sp_run(FILE *out, enum sp_form form, const struct ss_schedule *schedule, const struct ss_run *run,
+           const char *title, unsigned columns);
 /* Text escaped for HTML and SVG. */
 void sp_escape(FILE *out, const char *text, size_t size);
 

@@ -27,15 +27,14 @@ static void quoted(FILE *out, const char *text) {
 
 static void draw_box(FILE *out, const struct sc_scene *s, int b) {
     const struct sc_box *box = &s->boxes[b];
-    fprintf(out, "  %s [style=\"rounded,filled%s\", color=\"%s\", label=\"", box->name, box->outcome == SC_COMMITTED ? "" : ",dashed",
-            box->outcome == SC_ABORTED ? "#c0574d" : "#8b98a9");
+    fprintf(out, "  %s [style=\"rounded,filled%s\", color=\"%s\", label=\"", box->name,
+            box->outcome == SC_COMMITTED ? "" : ",dashed", box->outcome == SC_ABORTED ? "#c0574d" : "#8b98a9");
     quoted(out, box->name);
     fputs("  ", out);
     quoted(out, box->note);
     fputs("\\l", out);
     for (int r = box->first_row + 1; r >= 1 && r <= box->last_row && r < s->row_count; r++) {
-        if (s->rows[r].box != b)
-            continue;
+        if (s->rows[r].box != b) continue;
         quoted(out, s->rows[r].text);
         fputs("\\l", out);
     }
@@ -52,7 +51,8 @@ static void draw_edge(FILE *out, const struct sc_scene *s, const struct sc_edge 
         [CK_SO] = "color=\"#5b6675\", fontcolor=\"#5b6675\", style=dotted",
     };
     fprintf(out, "  %s -> %s [%s%s, label=\"%s ", s->boxes[s->rows[edge->from_row].box].name,
-            s->boxes[s->rows[edge->to_row].box].name, looks[edge->kind], edge->minor ? "" : ", penwidth=2", sc_edge_name(edge->kind));
+            s->boxes[s->rows[edge->to_row].box].name, looks[edge->kind], edge->minor ? "" : ", penwidth=2",
+            sc_edge_name(edge->kind));
     quoted(out, edge->label);
     fputs("\"];\n", out);
 }
@@ -62,11 +62,10 @@ int sc_dot(FILE *out, const struct sc_scene *s) {
     quoted(out, s->title);
     fputs("\";\n  labelloc=t;\n  fontname=\"sans-serif\";\n"
           "  node [shape=box, fontname=\"monospace\", fontsize=11, fillcolor=\"#f4f6f9\"];\n"
-          "  edge [fontname=\"monospace\", fontsize=10];\n", out);
-    for (int b = 0; b < s->box_count; b++)
-        draw_box(out, s, b);
-    for (int e = 0; e < s->edge_count; e++)
-        draw_edge(out, s, &s->edges[e]);
+          "  edge [fontname=\"monospace\", fontsize=10];\n",
+          out);
+    for (int b = 0; b < s->box_count; b++) draw_box(out, s, b);
+    for (int e = 0; e < s->edge_count; e++) draw_edge(out, s, &s->edges[e]);
     fputs("}\n", out);
     return ferror(out) ? VARVE_IO : VARVE_OK;
 }

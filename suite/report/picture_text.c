@@ -34,8 +34,7 @@ static unsigned plain_columns(const char *text, size_t size) {
     unsigned columns = 0;
     for (size_t at = 0; at < size; columns++) {
         unsigned bytes = sc_code_point((const unsigned char *)text + at, size - at);
-        if (bytes == 3 && (!memcmp(text + at, "\u2192", 3) || !memcmp(text + at, "\u2026", 3)))
-            columns++;
+        if (bytes == 3 && (!memcmp(text + at, "\u2192", 3) || !memcmp(text + at, "\u2026", 3))) columns++;
         at += bytes ? bytes : 1;
     }
     return columns;
@@ -51,10 +50,8 @@ static void cell(FILE *out, const char *text, unsigned width) {
                    : size - 1;
     plain(out, text, size);
     unsigned used = plain_columns(text, size);
-    for (unsigned dots = 0; cut && dots < 2 && used < width; dots++, used++)
-        fputc('.', out);
-    for (; used < width; used++)
-        fputc(' ', out);
+    for (unsigned dots = 0; cut && dots < 2 && used < width; dots++, used++) fputc('.', out);
+    for (; used < width; used++) fputc(' ', out);
 }
 
 static void row_text(const struct sc_scene *s, const struct sc_row *row, char *text, size_t bytes) {
@@ -65,21 +62,20 @@ static void row_text(const struct sc_scene *s, const struct sc_row *row, char *t
     else if (row->kind == SC_END)
         sc_append(text, bytes, "+- %s", row->text);
     else
-        sc_append(text, bytes, "|%c %s%s", row->marked || row->refused ? '!' : ' ', row->text, row->wait_end != SC_NONE ? " (waits)" : "");
+        sc_append(text, bytes, "|%c %s%s", row->marked || row->refused ? '!' : ' ', row->text,
+                  row->wait_end != SC_NONE ? " (waits)" : "");
 }
 
 /* The box that stands in a lane at a row, SC_NONE. */
 static int box_at(const struct sc_scene *s, int lane, int row) {
     for (int b = 0; b < s->box_count; b++)
-        if (s->boxes[b].lane == lane && s->boxes[b].first_row <= row && row <= s->boxes[b].last_row)
-            return b;
+        if (s->boxes[b].lane == lane && s->boxes[b].first_row <= row && row <= s->boxes[b].last_row) return b;
     return SC_NONE;
 }
 
 static bool waits_at(const struct sc_scene *s, int box, int row) {
     for (int r = 0; r < row; r++)
-        if (s->rows[r].box == box && s->rows[r].wait_end > row)
-            return true;
+        if (s->rows[r].box == box && s->rows[r].wait_end > row) return true;
     return false;
 }
 
@@ -87,8 +83,7 @@ static unsigned lane_width(const struct sc_scene *s, int lane, unsigned most) {
     unsigned width = LANE_LEAST;
     char text[SC_TEXT_BYTES + 80];
     for (int r = 0; r < s->row_count; r++) {
-        if (s->rows[r].box == SC_NONE || s->boxes[s->rows[r].box].lane != lane)
-            continue;
+        if (s->rows[r].box == SC_NONE || s->boxes[s->rows[r].box].lane != lane) continue;
         row_text(s, &s->rows[r], text, sizeof text);
         unsigned columns = plain_columns(text, strlen(text));
         width = columns > width ? columns : width;
@@ -145,8 +140,7 @@ static void draw_lines(FILE *out, const char *text, unsigned columns) {
 int sc_text(FILE *out, const struct sc_scene *s, unsigned columns) {
     unsigned lanes = s->lane_count ? (unsigned)s->lane_count : 1;
     unsigned *widths = calloc(lanes, sizeof *widths);
-    if (!widths)
-        return VARVE_NOMEM;
+    if (!widths) return VARVE_NOMEM;
     unsigned room = columns > NUMBERS + 1 ? columns - NUMBERS - 1 : 1, share = room / lanes;
     unsigned most = share > GAP + LANE_LEAST ? share - GAP : LANE_LEAST;
     draw_lines(out, s->title, columns);
@@ -159,8 +153,7 @@ int sc_text(FILE *out, const struct sc_scene *s, unsigned columns) {
     }
     fputc('\n', out);
     int number = 0;
-    for (int r = 0; r < s->row_count; r++)
-        draw_row(out, s, r, widths, &number);
+    for (int r = 0; r < s->row_count; r++) draw_row(out, s, r, widths, &number);
     draw_lines(out, s->after, columns);
     draw_edges(out, s);
     draw_lines(out, s->proof, columns);

@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- storage ------------------------------------------------------------------------------------------------------- */
+/* --- storage -------------------------------------------------------------------------------------------------------
+ */
 
 void sc_release(struct sc_scene *scene) {
     free(scene->rows);
@@ -20,45 +21,39 @@ void sc_release(struct sc_scene *scene) {
     memset(scene, 0, sizeof *scene);
 }
 
-/* Makes room for one more of `bytes` in an array of *capacity that holds `count`; NULL: no memory, nothing has changed. */
+/* Makes room for one more of `bytes` in an array of *capacity that holds `count`; NULL: no memory, nothing has changed.
+ */
 static void *grow(void *array, int count, int *capacity, size_t bytes) {
-    if (count < *capacity)
-        return array;
+    if (count < *capacity) return array;
     int wanted = *capacity ? *capacity * 2 : 16;
     void *grown = realloc(array, (size_t)wanted * bytes);
-    if (grown)
-        *capacity = wanted;
+    if (grown) *capacity = wanted;
     return grown;
 }
 
 int sc_row_add(struct sc_scene *scene, const struct sc_row *row, int *index) {
     struct sc_row *rows = grow(scene->rows, scene->row_count, &scene->row_capacity, sizeof *rows);
-    if (!rows)
-        return VARVE_NOMEM;
+    if (!rows) return VARVE_NOMEM;
     scene->rows = rows;
     rows[scene->row_count] = *row;
-    if (index)
-        *index = scene->row_count;
+    if (index) *index = scene->row_count;
     scene->row_count++;
     return VARVE_OK;
 }
 
 int sc_box_add(struct sc_scene *scene, const struct sc_box *box, int *index) {
     struct sc_box *boxes = grow(scene->boxes, scene->box_count, &scene->box_capacity, sizeof *boxes);
-    if (!boxes)
-        return VARVE_NOMEM;
+    if (!boxes) return VARVE_NOMEM;
     scene->boxes = boxes;
     boxes[scene->box_count] = *box;
-    if (index)
-        *index = scene->box_count;
+    if (index) *index = scene->box_count;
     scene->box_count++;
     return VARVE_OK;
 }
 
 int sc_edge_add(struct sc_scene *scene, const struct sc_edge *edge) {
     struct sc_edge *edges = grow(scene->edges, scene->edge_count, &scene->edge_capacity, sizeof *edges);
-    if (!edges)
-        return VARVE_NOMEM;
+    if (!edges) return VARVE_NOMEM;
     scene->edges = edges;
     edges[scene->edge_count++] = *edge;
     return VARVE_OK;
@@ -68,42 +63,37 @@ int sc_lanes_set(struct sc_scene *scene, int count) {
     free(scene->lanes);
     scene->lane_count = 0;
     scene->lanes = calloc(count ? (size_t)count : 1, sizeof *scene->lanes);
-    if (!scene->lanes)
-        return VARVE_NOMEM;
+    if (!scene->lanes) return VARVE_NOMEM;
     scene->lane_count = count;
     return VARVE_OK;
 }
 
 void sc_bounds(struct sc_scene *scene) {
-    for (int b = 0; b < scene->box_count; b++)
-        scene->boxes[b].first_row = scene->boxes[b].last_row = SC_NONE;
+    for (int b = 0; b < scene->box_count; b++) scene->boxes[b].first_row = scene->boxes[b].last_row = SC_NONE;
     for (int r = 0; r < scene->row_count; r++) {
-        if (scene->rows[r].box == SC_NONE)
-            continue;
+        if (scene->rows[r].box == SC_NONE) continue;
         struct sc_box *box = &scene->boxes[scene->rows[r].box];
-        if (box->first_row == SC_NONE)
-            box->first_row = r;
+        if (box->first_row == SC_NONE) box->first_row = r;
         box->last_row = r;
     }
 }
 
-/* --- names --------------------------------------------------------------------------------------------------------- */
+/* --- names ---------------------------------------------------------------------------------------------------------
+ */
 
 const char *sc_edge_name(enum ck_edge_kind kind) {
     static const char *const names[] = {
-        [CK_WW] = "ww", [CK_WR] = "wr", [CK_RW] = "rw", [CK_RW_RANGE] = "rw", [CK_RT] = "real time", [CK_SO] = "session",
+        [CK_WW] = "ww",       [CK_WR] = "wr",        [CK_RW] = "rw",
+        [CK_RW_RANGE] = "rw", [CK_RT] = "real time", [CK_SO] = "session",
     };
     return names[kind];
 }
 
 const char *sc_edge_about(enum ck_edge_kind kind) {
     static const char *const texts[] = {
-        [CK_WW] = "wrote over what the other had written",
-        [CK_WR] = "was read by the other",
-        [CK_RW] = "read what the other then wrote over",
-        [CK_RW_RANGE] = "scanned what the other then changed",
-        [CK_RT] = "ended before the other began",
-        [CK_SO] = "came earlier in one session",
+        [CK_WW] = "wrote over what the other had written", [CK_WR] = "was read by the other",
+        [CK_RW] = "read what the other then wrote over",   [CK_RW_RANGE] = "scanned what the other then changed",
+        [CK_RT] = "ended before the other began",          [CK_SO] = "came earlier in one session",
     };
     return texts[kind];
 }
@@ -138,7 +128,8 @@ const char *sc_reason_name(int reason) {
 const char *sc_reason_about(int reason) {
     static const char *const texts[] = {
         [VARVE_REASON_NONE] = "A transaction is refused.",
-        [VARVE_REASON_WRITE_WRITE] = "Refused: another had already committed a newer version of a row that was to be written.",
+        [VARVE_REASON_WRITE_WRITE] =
+            "Refused: another had already committed a newer version of a row that was to be written.",
         [VARVE_REASON_READ] = "Refused: a row that had been read has changed since.",
         [VARVE_REASON_PHANTOM] = "Refused: a range that had been read has gained or lost rows since.",
         [VARVE_REASON_STALE] = "Refused: the snapshot was overtaken, and the transaction went on to write.",
@@ -169,12 +160,12 @@ const char *sc_status_name(int status) {
     }
 }
 
-/* --- text ---------------------------------------------------------------------------------------------------------- */
+/* --- text ----------------------------------------------------------------------------------------------------------
+ */
 
 void sc_append(char *text, size_t bytes, const char *format, ...) {
     size_t used = strlen(text);
-    if (used + 1 >= bytes)
-        return;
+    if (used + 1 >= bytes) return;
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(text + used, bytes - used, format, arguments);
@@ -193,8 +184,7 @@ void sc_edge_label(struct sc_edge *edge, const char *key, int64_t from, int64_t 
     *edge->label = 0;
     sc_append(edge->label, sizeof edge->label, one ? "%s = " : "%s: ", key);
     sc_append_value(edge->label, sizeof edge->label, from);
-    if (one)
-        return;
+    if (one) return;
     sc_append(edge->label, sizeof edge->label, " \u2192 ");
     sc_append_value(edge->label, sizeof edge->label, to);
 }
@@ -207,12 +197,10 @@ static unsigned code_point_bytes(unsigned char first, unsigned *least) {
 
 unsigned sc_code_point(const unsigned char *text, size_t size) {
     unsigned least, bytes = size ? code_point_bytes(text[0], &least) : 0;
-    if (!bytes || bytes > size)
-        return 0;
+    if (!bytes || bytes > size) return 0;
     uint32_t value = bytes == 1 ? text[0] : text[0] & (0x7fu >> bytes);
     for (unsigned i = 1; i < bytes; i++) {
-        if ((text[i] & 0xc0) != 0x80)
-            return 0;
+        if ((text[i] & 0xc0) != 0x80) return 0;
         value = value << 6 | (text[i] & 0x3fu);
     }
     bool control = (value < 0x20 && value != '\n') || (value >= 0x7f && value < 0xa0);
@@ -248,8 +236,7 @@ size_t sc_line(const char *text, unsigned columns, const char **next) {
         return end;
     }
     size_t cut = fits;
-    while (cut > 0 && text[cut] != ' ')
-        cut--;
+    while (cut > 0 && text[cut] != ' ') cut--;
     if (!cut) {
         *next = text + fits;
         return fits;

@@ -1,8 +1,8 @@
 /* scene.h - what a picture shows, before anyone draws it: boxes in lanes, one event a row, edges between rows.
  *
- * A scene is made from a history and a finding (scene_history.c) or from a run of a schedule (scene_run.c), and drawn as
- * SVG, DOT or text. Rows are events in time order, one event a row, so that a horizontal line at the height of an event
- * meets no text of another lane.
+ * A scene is made from a history and a finding (scene_history.c) or from a run of a schedule (scene_run.c), and drawn
+ * as SVG, DOT or text. Rows are events in time order, one event a row, so that a horizontal line at the height of an
+ * event meets no text of another lane.
  *
  * Invariants
  * 1. Every row but SC_ENGINE belongs to a box; the rows of a box are its SC_BEGIN, then steps, then at most one SC_END.
@@ -36,15 +36,15 @@ enum sc_outcome { SC_COMMITTED, SC_ABORTED, SC_UNFINISHED, SC_UNKNOWN };
 struct sc_row {
     int box; /* SC_NONE: the engine's */
     enum sc_row_kind kind;
-    bool refused;  /* the answer is an error */
-    bool marked;   /* the culprit's */
-    int wait_end;  /* the row of its SC_ANSWER or end of its wait; SC_NONE: it did not wait */
+    bool refused; /* the answer is an error */
+    bool marked;  /* the culprit's */
+    int wait_end; /* the row of its SC_ANSWER or end of its wait; SC_NONE: it did not wait */
     char text[SC_TEXT_BYTES];
 };
 
 struct sc_box {
-    char name[16];  /* "T3" */
-    char note[48];  /* its level, "read only", ... */
+    char name[16]; /* "T3" */
+    char note[48]; /* its level, "read only", ... */
     int lane;
     enum sc_outcome outcome;
     int first_row, last_row;
@@ -59,8 +59,8 @@ struct sc_edge {
 };
 
 struct sc_scene {
-    char title[240]; /* written above */
-    char name[240];  /* for those who cannot see it; empty: the title is */
+    char title[240];                                  /* written above */
+    char name[240];                                   /* for those who cannot see it; empty: the title is */
     char before[SC_TEXT_BYTES], after[SC_TEXT_BYTES]; /* the rows at the start and at the end; may be empty */
     char proof[1600];
     bool on_cycle; /* there is a cycle: edges that are not minor are on one */
@@ -86,7 +86,8 @@ void sc_bounds(struct sc_scene *scene);
 int sc_from_history(struct sc_scene *scene, const struct hs_history *history, const struct ck_finding *finding,
                     const char *title);
 /* A scene from a run. */
-int sc_from_run(struct sc_scene *scene, const struct ss_schedule *schedule, const struct ss_run *run, const char *title);
+int sc_from_run(struct sc_scene *scene, const struct ss_schedule *schedule, const struct ss_run *run,
+                const char *title);
 
 /* Drawing. VARVE_OK, NOMEM or IO. `styled`: with the style inside (a page has it once: sc_svg_style). */
 int sc_svg(FILE *out, const struct sc_scene *scene, bool styled);
@@ -96,7 +97,8 @@ double sc_svg_width(const struct sc_scene *scene, double *least);
 int sc_dot(FILE *out, const struct sc_scene *scene);
 int sc_text(FILE *out, const struct sc_scene *scene, unsigned columns);
 
-/* --- text ---------------------------------------------------------------------------------------------------------- */
+/* --- text ----------------------------------------------------------------------------------------------------------
+ */
 
 const char *sc_edge_name(enum ck_edge_kind kind);  /* "rw" */
 const char *sc_edge_about(enum ck_edge_kind kind); /* one line */
@@ -114,7 +116,8 @@ void sc_edge_label(struct sc_edge *edge, const char *key, int64_t from, int64_t 
 unsigned sc_columns(const char *text);
 /* Bytes of the longest beginning of `text` that takes at most `columns`. */
 size_t sc_prefix(const char *text, unsigned columns);
-/* One line of at most `columns` from `text`, broken at a blank where there is one: its bytes; *next is where to go on. */
+/* One line of at most `columns` from `text`, broken at a blank where there is one: its bytes; *next is where to go on.
+ */
 size_t sc_line(const char *text, unsigned columns, const char **next);
 /* The length of the code point that begins here, 0 where the bytes are not UTF-8 or not allowed in XML. */
 unsigned sc_code_point(const unsigned char *text, size_t size);

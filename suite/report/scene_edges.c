@@ -1,9 +1,9 @@
 /* scene_edges.c - the dependencies of a run of a schedule, worked out from what its steps read and wrote.
  *
- * Versions of a key are its initial value and then what committed transactions wrote, in the order of their commits. A read
- * has seen the newest version of its value that was committed when it was answered. From this follow the edges of Adya
- * (Weak Consistency: A Generalized Theory, 1999, section 3): ww to the next version's writer, wr from a version's writer
- * to its reader, rw from a reader to the next version's writer.
+ * Versions of a key are its initial value and then what committed transactions wrote, in the order of their commits. A
+ * read has seen the newest version of its value that was committed when it was answered. From this follow the edges of
+ * Adya (Weak Consistency: A Generalized Theory, 1999, section 3): ww to the next version's writer, wr from a version's
+ * writer to its reader, rw from a reader to the next version's writer.
  *
  * Thread rule: one thread at a time.
  *
@@ -39,8 +39,7 @@ static bool in_range(const struct ss_range *range, unsigned key) {
 static bool wrote(const struct reader *r, unsigned step, unsigned key, int64_t *value) {
     const struct ss_step *s = &r->schedule->steps[step];
     const struct ss_answer *answer = &r->run->answers[step];
-    if (!answer->done || answer->status != VARVE_OK || r->undone[step])
-        return false;
+    if (!answer->done || answer->status != VARVE_OK || r->undone[step]) return false;
     *value = answer->written;
     switch (s->verb) {
     case SS_PUT:
@@ -56,9 +55,9 @@ static bool wrote(const struct reader *r, unsigned step, unsigned key, int64_t *
 static void find_undone(struct reader *r) {
     for (unsigned i = 0; i < r->schedule->step_count; i++) {
         const struct ss_step *back = &r->schedule->steps[i];
-        if (back->verb != SS_ROLLBACK || !r->run->answers[i].done)
-            continue;
-        for (unsigned k = i; k > 0 && r->schedule->steps[k - 1].txn == back->txn && r->schedule->steps[k - 1].verb != SS_SAVEPOINT; k--)
+        if (back->verb != SS_ROLLBACK || !r->run->answers[i].done) continue;
+        for (unsigned k = i;
+             k > 0 && r->schedule->steps[k - 1].txn == back->txn && r->schedule->steps[k - 1].verb != SS_SAVEPOINT; k--)
             r->undone[k - 1] = true;
     }
 }
@@ -77,8 +76,7 @@ static void list_versions(struct reader *r) {
                     last = (struct version){s->steps[i].txn, (int)i, value};
             }
             bool deletes_nothing = last.value == SS_ABSENT && versions[count - 1].value == SS_ABSENT;
-            if (last.txn != NOBODY && !deletes_nothing)
-                versions[count++] = last;
+            if (last.txn != NOBODY && !deletes_nothing) versions[count++] = last;
         }
         r->version_count[key] = count;
     }
@@ -96,16 +94,20 @@ static void reason(const struct reader *r, struct sc_edge *edge, const char *key
         sc_append(why, SC_TEXT_BYTES, ", which %s wrote", one);
         return;
     }
-    sc_append(why, SC_TEXT_BYTES, "%s %s %s = ", one, edge->kind == CK_WW ? "wrote" : edge->kind == CK_RW ? "read" : "scanned", key);
+    sc_append(why, SC_TEXT_BYTES, "%s %s %s = ", one,
+              edge->kind == CK_WW   ? "wrote"
+              : edge->kind == CK_RW ? "read"
+                                    : "scanned",
+              key);
     sc_append_value(why, SC_TEXT_BYTES, from);
     sc_append(why, SC_TEXT_BYTES, ", and %s changed it to ", other);
     sc_append_value(why, SC_TEXT_BYTES, to);
 }
 
-static int add(struct reader *r, enum ck_edge_kind kind, int from_step, int to_step, unsigned key, int64_t from, int64_t to) {
+static int add(struct reader *r, enum ck_edge_kind kind, int from_step, int to_step, unsigned key, int64_t from,
+               int64_t to) {
     struct sc_edge edge = {.from_row = r->answer_row[from_step], .to_row = r->answer_row[to_step], .kind = kind};
-    if (edge.from_row == SC_NONE || edge.to_row == SC_NONE)
-        return VARVE_OK;
+    if (edge.from_row == SC_NONE || edge.to_row == SC_NONE) return VARVE_OK;
     sc_edge_label(&edge, r->schedule->keys[key], from, to);
     reason(r, &edge, r->schedule->keys[key], from, to);
     for (int e = 0; e < r->scene->edge_count; e++) { /* the same between the same transactions: once is enough */
@@ -122,29 +124,24 @@ static int seen_version(const struct reader *r, unsigned step, unsigned key, int
     const struct ss_schedule *s = r->schedule;
     int64_t own;
     for (unsigned i = 0; i < step; i++)
-        if (s->steps[i].txn == s->steps[step].txn && wrote(r, i, key, &own))
-            return NOBODY;
+        if (s->steps[i].txn == s->steps[step].txn && wrote(r, i, key, &own)) return NOBODY;
     int newest = NOBODY, any = NOBODY;
     for (int v = 0; v < r->version_count[key]; v++) {
         const struct version *version = &r->versions[key][v];
-        if (version->value != value)
-            continue;
+        if (version->value != value) continue;
         any = any == NOBODY ? v : any;
-        if (version->txn == NOBODY || r->run->txns[version->txn].end_event <= r->run->answers[step].ended)
-            newest = v;
+        if (version->txn == NOBODY || r->run->txns[version->txn].end_event <= r->run->answers[step].ended) newest = v;
     }
     return newest != NOBODY ? newest : any;
 }
 
 static int add_read(struct reader *r, unsigned step, unsigned key, int64_t value, bool range) {
     int txn = r->schedule->steps[step].txn, seen = seen_version(r, step, key, value), status = VARVE_OK;
-    if (seen == NOBODY)
-        return VARVE_OK;
+    if (seen == NOBODY) return VARVE_OK;
     const struct version *version = &r->versions[key][seen];
     if (version->txn != NOBODY && version->txn != txn)
         status = add(r, CK_WR, version->step, (int)step, key, version->value, value);
-    if (status != VARVE_OK || seen + 1 >= r->version_count[key] || version[1].txn == txn)
-        return status;
+    if (status != VARVE_OK || seen + 1 >= r->version_count[key] || version[1].txn == txn) return status;
     return add(r, range ? CK_RW_RANGE : CK_RW, (int)step, version[1].step, key, value, version[1].value);
 }
 
@@ -157,14 +154,12 @@ static int add_scan(struct reader *r, unsigned step) {
         int64_t value = SS_ABSENT;
         bool covered = in_range(&s->range, key);
         for (unsigned i = 0; i < answer->row_count && i < SS_ROWS_MAX; i++)
-            if (answer->rows[i].key == key)
-                value = answer->rows[i].value;
+            if (answer->rows[i].key == key) value = answer->rows[i].value;
         if (s->range.limit && answer->row_count >= s->range.limit) {
             unsigned last = answer->rows[answer->row_count - 1].key;
             covered &= s->range.reverse ? key >= last : key <= last;
         }
-        if (covered)
-            status = add_read(r, step, key, value, true);
+        if (covered) status = add_read(r, step, key, value, true);
     }
     return status;
 }
@@ -172,13 +167,13 @@ static int add_scan(struct reader *r, unsigned step) {
 static int add_step(struct reader *r, unsigned step) {
     const struct ss_step *s = &r->schedule->steps[step];
     const struct ss_answer *answer = &r->run->answers[step];
-    if (!answer->done || s->txn >= SS_TXNS_MAX || !r->run->txns[s->txn].committed)
-        return VARVE_OK;
+    if (!answer->done || s->txn >= SS_TXNS_MAX || !r->run->txns[s->txn].committed) return VARVE_OK;
     switch (s->verb) {
     case SS_GET:
     case SS_GET_FOR_UPDATE: return add_read(r, step, s->key, answer->value, false);
     case SS_HAS: return answer->value == SS_ABSENT ? add_read(r, step, s->key, SS_ABSENT, false) : VARVE_OK;
-    case SS_NEXT: return answer->status == VARVE_OK ? add_read(r, step, answer->next_key, answer->value, true) : VARVE_OK;
+    case SS_NEXT:
+        return answer->status == VARVE_OK ? add_read(r, step, answer->next_key, answer->value, true) : VARVE_OK;
     case SS_SCAN: return add_scan(r, step);
     default: return VARVE_OK;
     }
@@ -201,10 +196,8 @@ static void find_cycles(struct sc_scene *scene) {
         reaches[scene->rows[scene->edges[e].from_row].box][scene->rows[scene->edges[e].to_row].box] = true;
     for (int k = 0; k < scene->box_count; k++)
         for (int i = 0; i < scene->box_count; i++)
-            for (int j = 0; j < scene->box_count; j++)
-                reaches[i][j] |= reaches[i][k] && reaches[k][j];
-    for (int i = 0; i < scene->box_count; i++)
-        cyclic |= reaches[i][i];
+            for (int j = 0; j < scene->box_count; j++) reaches[i][j] |= reaches[i][k] && reaches[k][j];
+    for (int i = 0; i < scene->box_count; i++) cyclic |= reaches[i][i];
     scene->on_cycle = cyclic;
     for (int e = 0; e < scene->edge_count && cyclic; e++) {
         struct sc_edge *edge = &scene->edges[e];
@@ -215,15 +208,13 @@ static void find_cycles(struct sc_scene *scene) {
 /* One line for each edge of the cycle. */
 static void append_proof(struct sc_scene *scene) {
     unsigned cycle = 0;
-    for (int e = 0; e < scene->edge_count; e++)
-        cycle += !scene->edges[e].minor && scene->on_cycle;
-    if (!cycle || cycle > PROOF_EDGES)
-        return;
-    if (*scene->proof)
-        sc_append(scene->proof, sizeof scene->proof, "\n");
+    for (int e = 0; e < scene->edge_count; e++) cycle += !scene->edges[e].minor && scene->on_cycle;
+    if (!cycle || cycle > PROOF_EDGES) return;
+    if (*scene->proof) sc_append(scene->proof, sizeof scene->proof, "\n");
     for (int e = 0; e < scene->edge_count; e++)
         if (!scene->edges[e].minor)
-            sc_append(scene->proof, sizeof scene->proof, "%s before %s: %s\n", scene->boxes[scene->rows[scene->edges[e].from_row].box].name,
+            sc_append(scene->proof, sizeof scene->proof, "%s before %s: %s\n",
+                      scene->boxes[scene->rows[scene->edges[e].from_row].box].name,
                       scene->boxes[scene->rows[scene->edges[e].to_row].box].name, scene->edges[e].why);
     sc_append(scene->proof, sizeof scene->proof, "so no order of them, one after another, gives these answers");
 }
@@ -234,10 +225,8 @@ int sc_run_edges(struct sc_scene *scene, const struct ss_schedule *schedule, con
     int status = VARVE_OK;
     find_undone(&r);
     list_versions(&r);
-    for (unsigned i = 0; i < schedule->step_count && status == VARVE_OK; i++)
-        status = add_step(&r, i);
-    if (status == VARVE_OK)
-        status = add_overwrites(&r);
+    for (unsigned i = 0; i < schedule->step_count && status == VARVE_OK; i++) status = add_step(&r, i);
+    if (status == VARVE_OK) status = add_overwrites(&r);
     if (status == VARVE_OK) {
         find_cycles(scene);
         append_proof(scene);

@@ -1,4 +1,5 @@
-/* scene_int.h - what the files that make scenes share: an order of events that do not all carry a time, and the edges of a run.
+/* scene_int.h - what the files that make scenes share: an order of events that do not all carry a time, and the edges
+ * of a run.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -15,7 +16,7 @@ struct sc_order {
     double *wish; /* [node_count] */
     struct {
         int from, to;
-    } *links;
+    } * links;
     int *mark; /* [node_count] */
     int *stack;
 };
@@ -27,7 +28,8 @@ int sc_order_link(struct sc_order *order, int from, int to, bool sure);
 /* sorted[node_count] gets the nodes in an order that keeps the links; among free ones the smallest wish is first. */
 void sc_order_sort(struct sc_order *order, int *sorted);
 
-/* Adds the dependencies of a run to its scene. answer_row[step_count]: the row that shows a step's answer, or SC_NONE. */
+/* Adds the dependencies of a run to its scene. answer_row[step_count]: the row that shows a step's answer, or SC_NONE.
+ */
 int sc_run_edges(struct sc_scene *scene, const struct ss_schedule *schedule, const struct ss_run *run,
                  const int *answer_row);
 

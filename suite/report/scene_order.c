@@ -22,8 +22,7 @@ int sc_order_init(struct sc_order *order, int node_count) {
     order->wish = calloc(nodes, sizeof *order->wish);
     order->mark = calloc(nodes, sizeof *order->mark);
     order->stack = calloc(nodes, sizeof *order->stack);
-    if (order->wish && order->mark && order->stack)
-        return VARVE_OK;
+    if (order->wish && order->mark && order->stack) return VARVE_OK;
     sc_order_release(order);
     return VARVE_NOMEM;
 }
@@ -44,11 +43,9 @@ static bool leads_to(struct sc_order *order, int from, int to) {
     order->mark[from] = 1;
     while (depth) {
         int at = order->stack[--depth];
-        if (at == to)
-            return true;
+        if (at == to) return true;
         for (int i = 0; i < order->link_count; i++) {
-            if (order->links[i].from != at || order->mark[order->links[i].to])
-                continue;
+            if (order->links[i].from != at || order->mark[order->links[i].to]) continue;
             order->mark[order->links[i].to] = 1;
             order->stack[depth++] = order->links[i].to;
         }
@@ -57,13 +54,11 @@ static bool leads_to(struct sc_order *order, int from, int to) {
 }
 
 int sc_order_link(struct sc_order *order, int from, int to, bool sure) {
-    if (from == to || (!sure && leads_to(order, to, from)))
-        return VARVE_OK;
+    if (from == to || (!sure && leads_to(order, to, from))) return VARVE_OK;
     if (order->link_count == order->link_capacity) {
         int wanted = order->link_capacity ? order->link_capacity * 2 : 64;
         void *grown = realloc(order->links, (size_t)wanted * sizeof *order->links);
-        if (!grown)
-            return VARVE_NOMEM;
+        if (!grown) return VARVE_NOMEM;
         order->links = grown;
         order->link_capacity = wanted;
     }
@@ -75,21 +70,17 @@ int sc_order_link(struct sc_order *order, int from, int to, bool sure) {
 void sc_order_sort(struct sc_order *order, int *sorted) {
     int *waits_for = order->mark; /* how many links into a node are open; -1: placed */
     memset(waits_for, 0, (size_t)order->node_count * sizeof *waits_for);
-    for (int i = 0; i < order->link_count; i++)
-        waits_for[order->links[i].to]++;
+    for (int i = 0; i < order->link_count; i++) waits_for[order->links[i].to]++;
     for (int placed = 0; placed < order->node_count; placed++) {
         int best = -1;
         for (int n = 0; n < order->node_count; n++)
-            if (waits_for[n] == 0 && (best < 0 || order->wish[n] < order->wish[best]))
-                best = n;
+            if (waits_for[n] == 0 && (best < 0 || order->wish[n] < order->wish[best])) best = n;
         if (best < 0) /* a circle among links that were called sure: the rest as it stands */
             for (int n = 0; n < order->node_count && best < 0; n++)
-                if (waits_for[n] > 0)
-                    best = n;
+                if (waits_for[n] > 0) best = n;
         sorted[placed] = best;
         waits_for[best] = -1;
         for (int i = 0; i < order->link_count; i++)
-            if (order->links[i].from == best && waits_for[order->links[i].to] > 0)
-                waits_for[order->links[i].to]--;
+            if (order->links[i].from == best && waits_for[order->links[i].to] > 0) waits_for[order->links[i].to]--;
     }
 }

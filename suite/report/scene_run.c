@@ -31,20 +31,22 @@ struct maker {
     struct sc_scene *scene;
     struct place places[PLACES_MAX];
     int place_count;
-    int box[SS_TXNS_MAX + 1];      /* its box, SC_NONE */
-    int call_row[SS_STEPS_MAX];    /* SC_NONE */
-    int answer_row[SS_STEPS_MAX];  /* SC_NONE */
+    int box[SS_TXNS_MAX + 1];     /* its box, SC_NONE */
+    int call_row[SS_STEPS_MAX];   /* SC_NONE */
+    int answer_row[SS_STEPS_MAX]; /* SC_NONE */
 };
 
-/* --- words ------------------------------------------------------------------------------------------------------------ */
+/* --- words
+ * ------------------------------------------------------------------------------------------------------------ */
 
-static const char *key_name(const struct ss_schedule *s, unsigned key) { return key < s->key_count ? s->keys[key] : ""; }
+static const char *key_name(const struct ss_schedule *s, unsigned key) {
+    return key < s->key_count ? s->keys[key] : "";
+}
 
 static void append_range(const struct ss_schedule *s, const struct ss_range *range, char *text) {
     sc_append(text, SC_TEXT_BYTES, "[%s,%s)%s", range->low < SS_KEYS_MAX ? key_name(s, range->low) : "",
               range->high < SS_KEYS_MAX ? key_name(s, range->high) : "", range->reverse ? " backwards" : "");
-    if (range->limit)
-        sc_append(text, SC_TEXT_BYTES, " limit %u", range->limit);
+    if (range->limit) sc_append(text, SC_TEXT_BYTES, " limit %u", range->limit);
 }
 
 static const char *verb_word(enum ss_verb verb) {
@@ -102,7 +104,8 @@ static void append_call(const struct ss_schedule *s, const struct ss_run *run, u
 static void append_rows(const struct ss_schedule *s, const struct ss_answer *answer, char *text) {
     sc_append(text, SC_TEXT_BYTES, "{");
     for (unsigned i = 0; i < answer->row_count && i < SS_ROWS_MAX; i++)
-        sc_append(text, SC_TEXT_BYTES, "%s%s=%" PRId64, i ? ", " : "", key_name(s, answer->rows[i].key), answer->rows[i].value);
+        sc_append(text, SC_TEXT_BYTES, "%s%s=%" PRId64, i ? ", " : "", key_name(s, answer->rows[i].key),
+                  answer->rows[i].value);
     sc_append(text, SC_TEXT_BYTES, "}");
 }
 
@@ -144,15 +147,14 @@ static void state_text(const struct ss_schedule *s, const int64_t *values, const
             sc_append(text, SC_TEXT_BYTES, "%s%s=%" PRId64, any ? ", " : "", s->keys[k], values[k]);
             any = true;
         }
-    if (!any)
-        sc_append(text, SC_TEXT_BYTES, "no rows");
+    if (!any) sc_append(text, SC_TEXT_BYTES, "no rows");
 }
 
-/* --- places ------------------------------------------------------------------------------------------------------------ */
+/* --- places
+ * ------------------------------------------------------------------------------------------------------------ */
 
 static void put(struct maker *m, unsigned event, int order, int txn, int step) {
-    if (m->place_count < PLACES_MAX)
-        m->places[m->place_count++] = (struct place){event, order, txn, step};
+    if (m->place_count < PLACES_MAX) m->places[m->place_count++] = (struct place){event, order, txn, step};
 }
 
 /* Something else happened between the call and its answer. */
@@ -160,8 +162,9 @@ static bool has_waited(const struct ss_schedule *s, const struct ss_run *run, un
     const struct ss_answer *answer = &run->answers[step];
     for (unsigned i = 0; i < s->step_count; i++) {
         const struct ss_answer *other = &run->answers[i];
-        if (i != step && other->done && ((other->started > answer->started && other->started < answer->ended) ||
-                                         (other->ended > answer->started && other->ended < answer->ended)))
+        if (i != step && other->done &&
+            ((other->started > answer->started && other->started < answer->ended) ||
+             (other->ended > answer->started && other->ended < answer->ended)))
             return answer->waited || other->waited;
     }
     return false;
@@ -176,11 +179,9 @@ static void put_step(struct maker *m, unsigned step) {
         put(m, answer->started, AT_STEP, called->txn, (int)step);
         return;
     }
-    if (!answer->done || called->verb == SS_BEGIN)
-        return;
+    if (!answer->done || called->verb == SS_BEGIN) return;
     bool waited = has_waited(m->schedule, m->run, step), ends = ends_txn(called->verb);
-    if (!ends || waited)
-        put(m, answer->started, AT_STEP, called->txn, (int)step);
+    if (!ends || waited) put(m, answer->started, AT_STEP, called->txn, (int)step);
     if (ends)
         put(m, answer->ended, AT_END, called->txn, (int)step);
     else if (waited)
@@ -195,29 +196,24 @@ static void put_txn(struct maker *m, unsigned txn) {
     bool ended = false;
     for (unsigned i = 0; i < s->step_count; i++) {
         const struct ss_answer *answer = &m->run->answers[i];
-        if (s->steps[i].txn != txn || !(answer->done || answer->stuck))
-            continue;
-        if (!first || answer->started < first)
-            first = answer->started;
-        if (answer->ended > last)
-            last = answer->ended;
+        if (s->steps[i].txn != txn || !(answer->done || answer->stuck)) continue;
+        if (!first || answer->started < first) first = answer->started;
+        if (answer->ended > last) last = answer->ended;
         ended |= answer->done && ends_txn(s->steps[i].verb);
     }
-    if (!end->begun && !last)
-        return;
+    if (!end->begun && !last) return;
     put(m, first, AT_BEGIN, (int)txn, NO_STEP);
-    if (!ended && (end->committed || end->status != VARVE_OK))
-        put(m, last, AT_END, (int)txn, NO_STEP);
+    if (!ended && (end->committed || end->status != VARVE_OK)) put(m, last, AT_END, (int)txn, NO_STEP);
 }
 
 static int place_order(const void *a, const void *b) {
     const struct place *x = a, *y = b;
-    if (x->event != y->event)
-        return x->event < y->event ? -1 : 1;
+    if (x->event != y->event) return x->event < y->event ? -1 : 1;
     return x->order != y->order ? x->order - y->order : x->step - y->step;
 }
 
-/* --- rows ---------------------------------------------------------------------------------------------------------------- */
+/* --- rows
+ * ---------------------------------------------------------------------------------------------------------------- */
 
 static void end_row(const struct maker *m, const struct place *place, struct sc_row *row) {
     const struct ss_txn_end *end = &m->run->txns[place->txn];
@@ -228,9 +224,11 @@ static void end_row(const struct maker *m, const struct place *place, struct sc_
     else if (asked)
         sc_append(row->text, SC_TEXT_BYTES, "abort");
     else if (end->reason)
-        sc_append(row->text, SC_TEXT_BYTES, "%s: %s", place->step == NO_STEP ? "abort" : "commit", sc_reason_name(end->reason));
+        sc_append(row->text, SC_TEXT_BYTES, "%s: %s", place->step == NO_STEP ? "abort" : "commit",
+                  sc_reason_name(end->reason));
     else
-        sc_append(row->text, SC_TEXT_BYTES, "%s: %s", place->step == NO_STEP ? "abort" : "commit", sc_status_name(end->status));
+        sc_append(row->text, SC_TEXT_BYTES, "%s: %s", place->step == NO_STEP ? "abort" : "commit",
+                  sc_status_name(end->status));
 }
 
 /* The answer of a step that waited. */
@@ -241,8 +239,7 @@ static void answer_text(const struct maker *m, unsigned step, char *text) {
     }
     sc_append(text, SC_TEXT_BYTES, "\u2026");
     append_answer(m->schedule, m->run, step, text);
-    if (strlen(text) <= strlen("\u2026"))
-        sc_append(text, SC_TEXT_BYTES, " done");
+    if (strlen(text) <= strlen("\u2026")) sc_append(text, SC_TEXT_BYTES, " done");
 }
 
 static int add_place(struct maker *m, const struct place *place) {
@@ -265,13 +262,13 @@ static int add_place(struct maker *m, const struct place *place) {
     } else {
         append_call(m->schedule, m->run, (unsigned)place->step, row.text);
         m->call_row[place->step] = index;
-        if (answer->done && !ends_txn(m->schedule->steps[place->step].verb) && !has_waited(m->schedule, m->run, (unsigned)place->step)) {
+        if (answer->done && !ends_txn(m->schedule->steps[place->step].verb) &&
+            !has_waited(m->schedule, m->run, (unsigned)place->step)) {
             row.refused = is_refusal(answer->status);
             append_answer(m->schedule, m->run, (unsigned)place->step, row.text);
         }
     }
-    if (place->step != NO_STEP)
-        m->answer_row[place->step] = index;
+    if (place->step != NO_STEP) m->answer_row[place->step] = index;
     return sc_row_add(m->scene, &row, NULL);
 }
 
@@ -279,8 +276,7 @@ static int add_place(struct maker *m, const struct place *place) {
 static void set_waits(struct maker *m) {
     for (unsigned i = 0; i < m->schedule->step_count; i++) {
         int call = m->call_row[i], answer = m->answer_row[i];
-        if (call == SC_NONE)
-            continue;
+        if (call == SC_NONE) continue;
         if (answer > call)
             m->scene->rows[call].wait_end = answer;
         else if (m->run->answers[i].stuck)
@@ -291,41 +287,35 @@ static void set_waits(struct maker *m) {
 static int add_boxes(struct maker *m) {
     for (int i = 0; i < m->place_count; i++) {
         const struct place *place = &m->places[i];
-        if (place->order != AT_BEGIN)
-            continue;
+        if (place->order != AT_BEGIN) continue;
         const struct ss_txn_end *end = &m->run->txns[place->txn];
-        struct sc_box box = {.outcome = end->committed ? SC_COMMITTED : end->status != VARVE_OK ? SC_ABORTED : SC_UNFINISHED};
+        struct sc_box box = {.outcome = end->committed            ? SC_COMMITTED
+                                        : end->status != VARVE_OK ? SC_ABORTED
+                                                                  : SC_UNFINISHED};
         snprintf(box.name, sizeof box.name, "T%d", place->txn + 1);
         sc_append(box.note, sizeof box.note, "%s", sc_level_name(end->level));
         for (unsigned k = 0; k < m->schedule->step_count; k++)
             if (m->schedule->steps[k].txn == place->txn) {
                 box.lane = m->schedule->steps[k].session;
-                if (m->schedule->steps[k].verb == SS_ABORT && m->run->answers[k].done)
-                    box.outcome = SC_ABORTED;
+                if (m->schedule->steps[k].verb == SS_ABORT && m->run->answers[k].done) box.outcome = SC_ABORTED;
             }
         int status = sc_box_add(m->scene, &box, &m->box[place->txn]);
-        if (status != VARVE_OK)
-            return status;
+        if (status != VARVE_OK) return status;
     }
     return VARVE_OK;
 }
 
 static int make(struct maker *m) {
     const struct ss_schedule *s = m->schedule;
-    for (unsigned t = 0; t < s->txn_count && t < SS_TXNS_MAX; t++)
-        put_txn(m, t);
-    for (unsigned i = 0; i < s->step_count; i++)
-        put_step(m, i);
+    for (unsigned t = 0; t < s->txn_count && t < SS_TXNS_MAX; t++) put_txn(m, t);
+    for (unsigned i = 0; i < s->step_count; i++) put_step(m, i);
     qsort(m->places, (size_t)m->place_count, sizeof *m->places, place_order);
     int status = sc_lanes_set(m->scene, (int)s->session_count);
     for (unsigned i = 0; i < s->session_count && status == VARVE_OK; i++)
         snprintf(m->scene->lanes[i], sizeof *m->scene->lanes, "session %u", i + 1);
-    if (status == VARVE_OK)
-        status = add_boxes(m);
-    for (int i = 0; i < m->place_count && status == VARVE_OK; i++)
-        status = add_place(m, &m->places[i]);
-    if (status != VARVE_OK)
-        return status;
+    if (status == VARVE_OK) status = add_boxes(m);
+    for (int i = 0; i < m->place_count && status == VARVE_OK; i++) status = add_place(m, &m->places[i]);
+    if (status != VARVE_OK) return status;
     set_waits(m);
     sc_bounds(m->scene);
     for (int b = 0; b < m->scene->box_count; b++) /* what waits to this day is drawn to the end */
@@ -335,25 +325,22 @@ static int make(struct maker *m) {
     return sc_run_edges(m->scene, s, m->run, m->answer_row);
 }
 
-int sc_from_run(struct sc_scene *scene, const struct ss_schedule *schedule, const struct ss_run *run, const char *title) {
+int sc_from_run(struct sc_scene *scene, const struct ss_schedule *schedule, const struct ss_run *run,
+                const char *title) {
     memset(scene, 0, sizeof *scene);
     struct maker *m = calloc(1, sizeof *m);
-    if (!m)
-        return VARVE_NOMEM;
+    if (!m) return VARVE_NOMEM;
     m->schedule = schedule;
     m->run = run;
     m->scene = scene;
-    for (int i = 0; i <= SS_TXNS_MAX; i++)
-        m->box[i] = SC_NONE;
-    for (int i = 0; i < SS_STEPS_MAX; i++)
-        m->call_row[i] = m->answer_row[i] = SC_NONE;
+    for (int i = 0; i <= SS_TXNS_MAX; i++) m->box[i] = SC_NONE;
+    for (int i = 0; i < SS_STEPS_MAX; i++) m->call_row[i] = m->answer_row[i] = SC_NONE;
     snprintf(scene->title, sizeof scene->title, "%s", title ? title : schedule->name);
     state_text(schedule, schedule->initial, "at the start", scene->before);
     state_text(schedule, run->final, "at the end", scene->after);
     snprintf(scene->proof, sizeof scene->proof, "%s", run->note);
     int status = make(m);
     free(m);
-    if (status != VARVE_OK)
-        sc_release(scene);
+    if (status != VARVE_OK) sc_release(scene);
     return status;
 }

@@ -1,5 +1,5 @@
-/* test_page.c - the page: every cell is there, pictures are well formed, names from outside stay text, nothing leads out,
- * violations stand at the top, and a matrix of nothing gives a page too.
+/* test_page.c - the page: every cell is there, pictures are well formed, names from outside stay text, nothing leads
+ * out, violations stand at the top, and a matrix of nothing gives a page too.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -19,8 +19,10 @@
 #include "support/testdb.h"
 
 static const char TEXT[] =
-    "schedule D1 write-skew\nabout both read both rows, each <b>overwrites</b> one & \"commits\"\nlike nobody's <script>\n"
-    "init x=0 y=0\ns1: r x | r y | w x 1 | c\ns2: r x | r y | w y 1 | c\nanomaly s1.1=0 s1.2=0 s2.1=0 s2.2=0 all-commit\nmust ser rr\nshow si@mvcc rc\n"
+    "schedule D1 write-skew\nabout both read both rows, each <b>overwrites</b> one & \"commits\"\nlike nobody's "
+    "<script>\n"
+    "init x=0 y=0\ns1: r x | r y | w x 1 | c\ns2: r x | r y | w y 1 | c\nanomaly s1.1=0 s1.2=0 s2.1=0 s2.2=0 "
+    "all-commit\nmust ser rr\nshow si@mvcc rc\n"
     "schedule A1 dirty-write\nabout two writers\ninit x=0 y=0\ns1: w x 1 | w y 1 | c\ns2: w x 2 | w y 2 | c\n"
     "anomaly final x=1 final y=2 all-commit\nmust rc rr si ser\n"
     "schedule ODD own-family\nabout a family of its own\ninit x=0\ns1: r x | c\ns2: w x 1 | c\nanomaly s1.1=7\n";
@@ -53,8 +55,7 @@ static char *page(const struct sp_about *about) {
 
 static unsigned count_of(const char *text, const char *part) {
     unsigned count = 0;
-    for (const char *at = strstr(text, part); at; at = strstr(at + 1, part))
-        count++;
+    for (const char *at = strstr(text, part); at; at = strstr(at + 1, part)) count++;
     return count;
 }
 
@@ -139,8 +140,14 @@ static void page__puts_violations_first(void **state) {
     assert_null(strstr(clean, "id=\"violations\""));
     assert_null(strstr(clean, "<td class=\"v"));
     free(clean);
-    struct sr_finding *own = matrix.findings, planted = {.kind = SR_ANOMALY, .schedule = 0, .id = "D1", .pair = 3, .line = 8,
-                                                         .interleaving = 1, .count = 2, .text = "planted <here>"};
+    struct sr_finding *own = matrix.findings, planted = {.kind = SR_ANOMALY,
+                                                         .schedule = 0,
+                                                         .id = "D1",
+                                                         .pair = 3,
+                                                         .line = 8,
+                                                         .interleaving = 1,
+                                                         .count = 2,
+                                                         .text = "planted <here>"};
     unsigned own_count = matrix.finding_count;
     matrix.findings = &planted;
     matrix.finding_count = 1;

@@ -1,5 +1,5 @@
-/* test_picture.c - pictures of histories and runs: always well formed, whatever stands in them; nothing is missing; what was
- * seen stands below the commit that wrote it; edges lead where the finding says.
+/* test_picture.c - pictures of histories and runs: always well formed, whatever stands in them; nothing is missing;
+ * what was seen stands below the commit that wrote it; edges lead where the finding says.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -21,19 +21,21 @@
 
 enum { CASES = 400, DOT_CASES = 12 };
 
-/* --- help ------------------------------------------------------------------------------------------------------------ */
+/* --- help ------------------------------------------------------------------------------------------------------------
+ */
 
 struct drawn {
     char *text;
     size_t size;
 };
 
-static struct drawn draw(const struct hs_history *h, const struct ck_finding *finding, const char *title, enum sp_form form,
-                         unsigned columns) {
+static struct drawn draw(const struct hs_history *h, const struct ck_finding *finding, const char *title,
+                         enum sp_form form, unsigned columns) {
     struct drawn drawn;
     FILE *out = open_memstream(&drawn.text, &drawn.size);
-    int status = form == SP_SVG ? sp_svg(out, h, finding, title) : form == SP_DOT ? sp_dot(out, h, finding, title)
-                                                                                  : sp_text(out, h, finding, columns);
+    int status = form == SP_SVG   ? sp_svg(out, h, finding, title)
+                 : form == SP_DOT ? sp_dot(out, h, finding, title)
+                                  : sp_text(out, h, finding, columns);
     assert_int_equal(status, VARVE_OK);
     fclose(out);
     return drawn;
@@ -41,8 +43,7 @@ static struct drawn draw(const struct hs_history *h, const struct ck_finding *fi
 
 static unsigned count_of(const char *text, const char *part) {
     unsigned count = 0;
-    for (const char *at = strstr(text, part); at; at = strstr(at + 1, part))
-        count++;
+    for (const char *at = strstr(text, part); at; at = strstr(at + 1, part)) count++;
     return count;
 }
 
@@ -59,7 +60,11 @@ static uint32_t key(struct hs_history *h, const char *name) {
 }
 
 static void begin(struct hs_history *h, uint32_t session, uint64_t from, uint64_t to, enum hs_outcome outcome) {
-    struct hs_txn txn = {.begin = from, .end = to, .snapshot = HS_NO_STAMP, .session = session, .outcome = (uint8_t)outcome,
+    struct hs_txn txn = {.begin = from,
+                         .end = to,
+                         .snapshot = HS_NO_STAMP,
+                         .session = session,
+                         .outcome = (uint8_t)outcome,
                          .level = VARVE_SNAPSHOT};
     assert_int_equal(hs_txn_add(h, &txn), VARVE_OK);
 }
@@ -98,7 +103,8 @@ static void write_skew(struct hs_history *h, struct ck_finding *finding) {
     snprintf(finding->proof, sizeof finding->proof, "T0 before T1: T0 read y=0, T1 wrote y=2 over it");
 }
 
-/* --- escaping -------------------------------------------------------------------------------------------------------- */
+/* --- escaping --------------------------------------------------------------------------------------------------------
+ */
 
 static void escape__lets_nothing_through(void **state) {
     (void)state;
@@ -117,12 +123,12 @@ static void escape__lets_nothing_through(void **state) {
         {"\xc3", 1, "\uFFFD"},
         {"\xc3(", 2, "\uFFFD("},
         {"\xff\xfe", 2, "\uFFFD\uFFFD"},
-        {"\xed\xa0\x80", 3, "\uFFFD\uFFFD\uFFFD"},         /* half a surrogate */
-        {"\xc0\xbc", 2, "\uFFFD\uFFFD"},                   /* '<' in too many bytes */
-        {"\xe2\x80\xae", 3, "\uFFFD\uFFFD\uFFFD"},         /* turns the direction of what follows */
+        {"\xed\xa0\x80", 3, "\uFFFD\uFFFD\uFFFD"}, /* half a surrogate */
+        {"\xc0\xbc", 2, "\uFFFD\uFFFD"},           /* '<' in too many bytes */
+        {"\xe2\x80\xae", 3, "\uFFFD\uFFFD\uFFFD"}, /* turns the direction of what follows */
         {"\xf0\x9f\x98\x80", 4, "\xf0\x9f\x98\x80"},
         {"\xf4\x90\x80\x80", 4, "\uFFFD\uFFFD\uFFFD\uFFFD"}, /* past the last code point */
-        {"\xef\xbf\xbf", 3, "\uFFFD\uFFFD\uFFFD"},         /* no character of XML */
+        {"\xef\xbf\xbf", 3, "\uFFFD\uFFFD\uFFFD"},           /* no character of XML */
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char *text;
@@ -161,7 +167,8 @@ static void hostile_names__stay_text(void **state) {
     hs_release(&h);
 }
 
-/* --- what is drawn ----------------------------------------------------------------------------------------------------- */
+/* --- what is drawn
+ * ----------------------------------------------------------------------------------------------------- */
 
 static void write_skew__has_both_edges(void **state) {
     (void)state;
@@ -205,7 +212,8 @@ static void missed__stands_above_the_commit(void **state) {
         struct drawn text = draw(&h, &finding, "", SP_TEXT, 80);
         const char *commit = strstr(text.text, "+- commit"), *first = strstr(text.text, "read x = 0");
         const char *second = first ? strstr(first + 1, "read x = 0") : NULL, *other = strstr(text.text, "read y = 0");
-        TD_CHECK(commit && second && other && second < commit && other < strstr(commit + 1, "+- commit"), "%s", text.text);
+        TD_CHECK(commit && second && other && second < commit && other < strstr(commit + 1, "+- commit"), "%s",
+                 text.text);
         free(text.text);
         hs_release(&h);
     }
@@ -261,12 +269,12 @@ static void long_transactions__are_folded_but_for_what_matters(void **state) {
     struct hs_history h;
     hs_init(&h);
     begin(&h, 0, 0, 0, HS_COMMITTED);
-    for (int i = 0; i < 500; i++)
-        op(&h, HS_READ, i == 250 ? "x" : "filler", i == 250 ? 0 : 3);
+    for (int i = 0; i < 500; i++) op(&h, HS_READ, i == 250 ? "x" : "filler", i == 250 ? 0 : 3);
     begin(&h, 1, 0, 0, HS_COMMITTED);
     op(&h, HS_WRITE, "x", 1);
     finish(&h);
-    struct ck_finding finding = {.anomaly = CK_G2_ITEM, .txn = HS_OPEN, .other = HS_OPEN, .op = UINT64_MAX, .edge_count = 1};
+    struct ck_finding finding = {
+        .anomaly = CK_G2_ITEM, .txn = HS_OPEN, .other = HS_OPEN, .op = UINT64_MAX, .edge_count = 1};
     finding.edges[0] = (struct ck_edge){0, 1, key(&h, "x"), CK_RW, 0, 1};
     struct drawn svg = draw(&h, &finding, "", SP_SVG, 0);
     is_well_formed(&svg, 20);
@@ -282,7 +290,8 @@ static void nothing__is_drawn_too(void **state) {
     struct hs_history h;
     hs_init(&h);
     finish(&h);
-    struct drawn svg = draw(&h, NULL, NULL, SP_SVG, 0), dot = draw(&h, NULL, NULL, SP_DOT, 0), text = draw(&h, NULL, NULL, SP_TEXT, 0);
+    struct drawn svg = draw(&h, NULL, NULL, SP_SVG, 0), dot = draw(&h, NULL, NULL, SP_DOT, 0),
+                 text = draw(&h, NULL, NULL, SP_TEXT, 0);
     is_well_formed(&svg, 3);
     assert_non_null(strstr(dot.text, "digraph"));
     free(svg.text);
@@ -291,7 +300,8 @@ static void nothing__is_drawn_too(void **state) {
     hs_release(&h);
 }
 
-/* --- random histories ---------------------------------------------------------------------------------------------------- */
+/* --- random histories
+ * ---------------------------------------------------------------------------------------------------- */
 
 static void random_key(struct hs_history *h, struct td_random *random, uint32_t *id) {
     uint8_t bytes[40];
@@ -309,8 +319,7 @@ static void random_op(struct hs_history *h, struct td_random *random) {
     added.version = added.flags & HS_OWN ? 0 : td_below(random, 9);
     added.value = td_below(random, 6) ? (int64_t)td_below(random, 9) : td_below(random, 2) ? HS_ABSENT : INT64_MAX;
     random_key(h, random, &added.key);
-    if (added.kind == HS_EXISTS)
-        added.value = td_below(random, 2) ? 0 : HS_ABSENT;
+    if (added.kind == HS_EXISTS) added.value = td_below(random, 2) ? 0 : HS_ABSENT;
     if (added.kind == HS_LIST && added.value != HS_ABSENT) {
         int64_t elements[40] = {1, -2, INT64_MIN + 1};
         added.value = (int64_t)td_below(random, 40);
@@ -318,10 +327,8 @@ static void random_op(struct hs_history *h, struct td_random *random) {
     }
     if (added.kind == HS_SCAN) {
         struct hs_range range = {HS_OPEN, HS_OPEN, (uint32_t)td_below(random, 8)};
-        if (td_below(random, 2))
-            random_key(h, random, &range.low);
-        if (td_below(random, 2))
-            random_key(h, random, &range.high);
+        if (td_below(random, 2)) random_key(h, random, &range.low);
+        if (td_below(random, 2)) random_key(h, random, &range.high);
         assert_int_equal(hs_range_add(h, &range, &added.key), VARVE_OK);
         added.value = (int64_t)td_below(random, 4);
     }
@@ -341,14 +348,17 @@ static void random_history(struct hs_history *h, struct td_random *random) {
     h->shape = td_below(random, 3) ? HS_REGISTERS : HS_LISTS;
     uint64_t txns = td_below(random, 5) ? td_below(random, 8) : td_below(random, 90);
     for (uint64_t t = 0; t < txns; t++) {
-        struct hs_txn txn = {.begin = td_below(random, 100), .snapshot = td_below(random, 9), .cts = td_below(random, 9),
+        struct hs_txn txn = {.begin = td_below(random, 100),
+                             .snapshot = td_below(random, 9),
+                             .cts = td_below(random, 9),
                              .session = (uint32_t)td_below(random, td_below(random, 2) ? 4 : 40),
-                             .level = (uint8_t)td_below(random, 6), .outcome = (uint8_t)td_below(random, 3),
-                             .reason = (uint8_t)td_below(random, 14), .flags = (uint8_t)td_below(random, 8)};
+                             .level = (uint8_t)td_below(random, 6),
+                             .outcome = (uint8_t)td_below(random, 3),
+                             .reason = (uint8_t)td_below(random, 14),
+                             .flags = (uint8_t)td_below(random, 8)};
         txn.end = txn.begin + td_below(random, 30);
         assert_int_equal(hs_txn_add(h, &txn), VARVE_OK);
-        for (uint64_t ops = td_below(random, td_below(random, 9) ? 6 : 60); ops > 0; ops--)
-            random_op(h, random);
+        for (uint64_t ops = td_below(random, td_below(random, 9) ? 6 : 60); ops > 0; ops--) random_op(h, random);
     }
     finish(h);
 }
@@ -360,11 +370,13 @@ static void random_finding(const struct hs_history *h, struct td_random *random,
     finding->op = h->op_count && td_below(random, 2) ? td_below(random, h->op_count) : UINT64_MAX;
     unsigned edges = (unsigned)td_below(random, td_below(random, 6) ? 5 : CK_CYCLE_MAX + 1);
     for (unsigned e = 0; e < edges && h->key_count; e++) {
-        finding->edges[e] = (struct ck_edge){(uint32_t)td_below(random, h->txn_count), (uint32_t)td_below(random, h->txn_count),
-                                             (uint32_t)td_below(random, h->key_count), (enum ck_edge_kind)td_below(random, CK_SO + 1),
-                                             (int64_t)td_below(random, 9), td_below(random, 4) ? 3 : HS_ABSENT};
-        if (finding->edges[e].kind >= CK_RT)
-            finding->edges[e].key = HS_OPEN;
+        finding->edges[e] = (struct ck_edge){(uint32_t)td_below(random, h->txn_count),
+                                             (uint32_t)td_below(random, h->txn_count),
+                                             (uint32_t)td_below(random, h->key_count),
+                                             (enum ck_edge_kind)td_below(random, CK_SO + 1),
+                                             (int64_t)td_below(random, 9),
+                                             td_below(random, 4) ? 3 : HS_ABSENT};
+        if (finding->edges[e].kind >= CK_RT) finding->edges[e].key = HS_OPEN;
         finding->edge_count = e + 1;
     }
     for (size_t i = 0; i + 1 < sizeof finding->proof && td_below(random, 300); i++)
@@ -373,8 +385,7 @@ static void random_finding(const struct hs_history *h, struct td_random *random,
 
 /* dot reads it, where it is installed. */
 static void dot_accepts(const char *text) {
-    if (access("/usr/bin/dot", X_OK))
-        return;
+    if (access("/usr/bin/dot", X_OK)) return;
     FILE *dot = popen("/usr/bin/dot -Tcanon -o /dev/null 2>&1", "w");
     assert_non_null(dot);
     fputs(text, dot);
@@ -391,19 +402,16 @@ static void random_histories__are_well_formed(void **state) {
         static struct ck_finding finding;
         random_history(&h, &random);
         bool found = h.txn_count && td_below(&random, 2);
-        if (found)
-            random_finding(&h, &random, &finding);
+        if (found) random_finding(&h, &random, &finding);
         struct drawn svg = draw(&h, found ? &finding : NULL, "random", SP_SVG, 0);
         is_well_formed(&svg, 3);
-        if (!found)
-            assert_int_equal(count_of(svg.text, "class=\"name\""), h.txn_count < 64 ? h.txn_count : 64);
+        if (!found) assert_int_equal(count_of(svg.text, "class=\"name\""), h.txn_count < 64 ? h.txn_count : 64);
         free(svg.text);
         struct drawn text = draw(&h, found ? &finding : NULL, "", SP_TEXT, 200);
         assert_null(strchr(text.text, 0x1b));
         free(text.text);
         struct drawn dot = draw(&h, found ? &finding : NULL, "random", SP_DOT, 0);
-        if (i < DOT_CASES)
-            dot_accepts(dot.text);
+        if (i < DOT_CASES) dot_accepts(dot.text);
         free(dot.text);
         hs_release(&h);
     }
@@ -425,7 +433,8 @@ static void text__keeps_to_its_columns(void **state) {
     hs_release(&h);
 }
 
-/* --- runs ------------------------------------------------------------------------------------------------------------------ */
+/* --- runs
+ * ------------------------------------------------------------------------------------------------------------------ */
 
 static struct ss_schedule schedule;
 static struct ss_run run;
@@ -480,8 +489,8 @@ static void run__shows_who_was_refused(void **state) {
 
 static void run__shows_who_waited(void **state) {
     (void)state;
-    char *svg = run_svg("schedule A1 wait\ninit x=0\ns1: w x 1 | c\ns2: r x | c\nrun 1 2 1 2\nanomaly all-commit\n", "2pl",
-                        VARVE_SERIALIZABLE);
+    char *svg = run_svg("schedule A1 wait\ninit x=0\ns1: w x 1 | c\ns2: r x | c\nrun 1 2 1 2\nanomaly all-commit\n",
+                        "2pl", VARVE_SERIALIZABLE);
     assert_int_equal(count_of(svg, "class=\"wait\""), 1);
     assert_int_equal(count_of(svg, ">\u2026 = 1<"), 1);
     assert_int_equal(count_of(svg, "data-edge=\"T1-T2\""), 1);
@@ -490,8 +499,9 @@ static void run__shows_who_waited(void **state) {
 
 static void run__leaves_rolled_back_writes_alone(void **state) {
     (void)state;
-    char *svg = run_svg("schedule A8 back\ninit x=0\ns1: sp | w x 1 | rb | c\ns2: r x | c\nrun 1 1 1 1 2 2\nanomaly s2.1=1\n", "mvcc",
-                        VARVE_SERIALIZABLE);
+    char *svg =
+        run_svg("schedule A8 back\ninit x=0\ns1: sp | w x 1 | rb | c\ns2: r x | c\nrun 1 1 1 1 2 2\nanomaly s2.1=1\n",
+                "mvcc", VARVE_SERIALIZABLE);
     assert_null(strstr(svg, "class=\"edge"));
     assert_non_null(strstr(svg, ">read x = 0<"));
     free(svg);

@@ -1,5 +1,5 @@
-/* wellformed.h - whether a text is a well-formed XML element: tags that match, attributes in quotes, entities that exist,
- * characters that XML allows. Enough of XML 1.0 for what the suite writes, and stricter than a browser.
+/* wellformed.h - whether a text is a well-formed XML element: tags that match, attributes in quotes, entities that
+ * exist, characters that XML allows. Enough of XML 1.0 for what the suite writes, and stricter than a browser.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -22,12 +22,14 @@ struct wf_reader {
 };
 
 static inline bool wf_fault(struct wf_reader *r, const char *what) {
-    snprintf(r->fault, sizeof r->fault, "%s before \"%.*s\"", what, (int)(r->end - r->at < 60 ? r->end - r->at : 60), r->at);
+    snprintf(r->fault, sizeof r->fault, "%s before \"%.*s\"", what, (int)(r->end - r->at < 60 ? r->end - r->at : 60),
+             r->at);
     return false;
 }
 
 static inline bool wf_name_byte(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == ':' || c == '_';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == ':' ||
+           c == '_';
 }
 
 static inline size_t wf_name(const struct wf_reader *r, char *name) {
@@ -55,11 +57,9 @@ static inline bool wf_character(struct wf_reader *r) {
     if (first == '<' || (first < 0x20 && first != '\n' && first != '\t') || first == 0x7f)
         return wf_fault(r, "a character that may not stand here");
     unsigned bytes = first < 0x80 ? 1 : first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : first >= 0xc2 ? 2 : 0;
-    if (!bytes || r->at + bytes > r->end)
-        return wf_fault(r, "bytes that are not UTF-8");
+    if (!bytes || r->at + bytes > r->end) return wf_fault(r, "bytes that are not UTF-8");
     for (unsigned i = 1; i < bytes; i++)
-        if (((unsigned char)r->at[i] & 0xc0) != 0x80)
-            return wf_fault(r, "bytes that are not UTF-8");
+        if (((unsigned char)r->at[i] & 0xc0) != 0x80) return wf_fault(r, "bytes that are not UTF-8");
     r->at += bytes;
     return true;
 }
@@ -72,8 +72,7 @@ static inline bool wf_attributes(struct wf_reader *r) {
         if (!size || r->at + size + 2 >= r->end || strncmp(r->at + size, "=\"", 2))
             return wf_fault(r, "an attribute without a value in quotes");
         for (r->at += size + 2; r->at < r->end && *r->at != '"';)
-            if (!wf_character(r))
-                return false;
+            if (!wf_character(r)) return false;
         r->at++;
     }
     return true;
@@ -84,16 +83,13 @@ static inline bool wf_tag(struct wf_reader *r) {
     bool closes = r->at[1] == '/';
     r->at += closes ? 2 : 1;
     size_t size = wf_name(r, name);
-    if (!size)
-        return wf_fault(r, "a tag without a name");
+    if (!size) return wf_fault(r, "a tag without a name");
     r->at += size;
     if (closes) {
-        if (!r->depth || strcmp(r->open[r->depth - 1], name))
-            return wf_fault(r, "a closing tag that closes nothing");
+        if (!r->depth || strcmp(r->open[r->depth - 1], name)) return wf_fault(r, "a closing tag that closes nothing");
         r->depth--;
     } else {
-        if (!wf_attributes(r))
-            return false;
+        if (!wf_attributes(r)) return false;
         r->elements++;
         if (r->at < r->end && *r->at == '/') {
             r->at++;
@@ -103,8 +99,7 @@ static inline bool wf_tag(struct wf_reader *r) {
             memcpy(r->open[r->depth++], name, size + 1);
         }
     }
-    if (r->at >= r->end || *r->at != '>')
-        return wf_fault(r, "a tag that does not end");
+    if (r->at >= r->end || *r->at != '>') return wf_fault(r, "a tag that does not end");
     r->at++;
     return true;
 }
@@ -113,10 +108,8 @@ static inline bool wf_tag(struct wf_reader *r) {
 static inline unsigned wf_check(const char *text, size_t size, char *fault, size_t fault_bytes) {
     struct wf_reader r = {.at = text, .end = text + size};
     bool good = true;
-    while (good && r.at < r.end)
-        good = *r.at == '<' ? wf_tag(&r) : wf_character(&r);
-    if (good && r.depth)
-        good = wf_fault(&r, "an element is left open");
+    while (good && r.at < r.end) good = *r.at == '<' ? wf_tag(&r) : wf_character(&r);
+    if (good && r.depth) good = wf_fault(&r, "an element is left open");
     snprintf(fault, fault_bytes, "%s", r.fault);
     return good ? r.elements : 0;
 }

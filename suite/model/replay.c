@@ -130,19 +130,16 @@ bool smr_has_writes(const struct smr_op *ops, unsigned op_count) {
 
 /* --- some serial order -------------------------------------------------------------------------------------------- */
 
-enum { TRIED_FROM = 6, TRIED_BITS = 13, TRIED_SLOTS = 1 << TRIED_BITS };
-
-struct tried {
-    uint32_t used; /* 0: an empty slot */
-    int64_t state[SMR_KEYS];
-};
+enum { TRIED_FROM = 6, TRIED_BITS = 16, TRIED_SLOTS = 1 << TRIED_BITS };
 
 struct search {
     const struct smr_history *history;
     bool items;
     uint32_t all;
     uint32_t before[SMR_TXNS]; /* the transactions that must have run before */
-    struct tried *tried;       /* [TRIED_SLOTS], or NULL: few transactions, or no memory for it */
+    unsigned steps;            /* SMR_STEPS at most */
+    int64_t *tried;            /* [TRIED_SLOTS] of a set and a state, 0 as the set: empty; NULL: few transactions, or
+                                  no memory for it */
     unsigned tried_count;
 };
 
@@ -160,16 +157,16 @@ static uint32_t must_be_before(const struct smr_history *h, unsigned txn, unsign
 }
 
 /* The slot of a set and state; *known when it is there already. NULL when the table is full. */
-static struct tried *slot_of(struct search *s, uint32_t used, const int64_t *state, bool *known) {
+static int64_t *slot_of(struct search *s, uint32_t used, const int64_t *state, bool *known) {
     unsigned keys = s->history->key_count;
     uint64_t hash = used * UINT64_C(0x9E3779B97F4A7C15);
     for (unsigned k = 0; k < keys; k++)
         hash = (hash ^ (uint64_t)state[k]) * UINT64_C(0xFF51AFD7ED558CCD) + (hash >> 29);
     *known = false;
-    for (unsigned at = (unsigned)(hash >> (64 - TRIED_BITS));; at = (at + 1) % TRIED_SLOTS) {
-        struct tried *slot = &s->tried[at];
-        if (slot->used == 0) return s->tried_count < TRIED_SLOTS / 2 ? slot : NULL;
-        *known = slot->used == used && memcmp(slot->state, state, keys * sizeof state[0]) == 0;
+    for (size_t at = hash >> (64 - TRIED_BITS);; at = (at + 1) % TRIED_SLOTS) {
+        int64_t *slot = &s->tried[at * (keys + 1)];
+        if (slot[0] == 0) return s->tried_count < TRIED_SLOTS / 2 ? slot : NULL;
+        *known = slot[0] == (int64_t)used && memcmp(slot + 1, state, keys * sizeof state[0]) == 0;
         if (*known) return slot;
     }
 }
@@ -181,10 +178,10 @@ static bool led_nowhere(struct search *s, uint32_t used, const int64_t *state) {
 
 static void note_dead_end(struct search *s, uint32_t used, const int64_t *state) {
     bool known = false;
-    struct tried *slot = s->tried != NULL && used != 0 ? slot_of(s, used, state, &known) : NULL;
+    int64_t *slot = s->tried != NULL && used != 0 ? slot_of(s, used, state, &known) : NULL;
     if (slot == NULL || known) return;
-    slot->used = used;
-    memcpy(slot->state, state, s->history->key_count * sizeof state[0]);
+    slot[0] = used;
+    memcpy(slot + 1, state, s->history->key_count * sizeof state[0]);
     s->tried_count++;
 }
 
@@ -203,6 +200,7 @@ static bool items_fit(const struct smr_txn *txn, const int64_t *state, struct sm
 
 static bool some_order(struct search *s, uint32_t used, const int64_t *state) {
     const struct smr_history *h = s->history;
+    if (++s->steps > SMR_STEPS) return true;
     if (used == s->all) return memcmp(state, h->final, h->key_count * sizeof state[0]) == 0;
     if (led_nowhere(s, used, state)) return false;
     for (unsigned i = 0; i < h->commit_count; i++) {
@@ -229,7 +227,7 @@ bool smr_serializable(const struct smr_history *history, unsigned flags) {
         s.all |= UINT32_C(1) << txn;
         s.before[txn] = must_be_before(history, txn, flags);
     }
-    if (history->commit_count >= TRIED_FROM) s.tried = calloc(TRIED_SLOTS, sizeof *s.tried);
+    if (history->commit_count >= TRIED_FROM) s.tried = calloc(TRIED_SLOTS, (history->key_count + 1) * sizeof *s.tried);
     bool found = some_order(&s, 0, history->initial);
     free(s.tried);
     return found;

@@ -24,7 +24,13 @@
 
 #include "schedule/schedule.h"
 
-enum { SMR_KEYS = SS_KEYS_MAX, SMR_TXNS = SS_TXNS_MAX, SMR_MARKS = SS_STEPS_MAX, SMR_TRIES = 20000 };
+enum {
+    SMR_KEYS = SS_KEYS_MAX,
+    SMR_TXNS = SS_TXNS_MAX,
+    SMR_MARKS = SS_STEPS_MAX,
+    SMR_TRIES = 20000,
+    SMR_STEPS = 4000000
+};
 
 enum smr_kind {
     SMR_GET,
@@ -82,7 +88,8 @@ enum smr_flags {
     SMR_COMMIT_ORDER = 2, /* transactions with writes in the order of their ends */
     SMR_ITEMS = 4,        /* scans may miss or skip rows of others */
 };
-/* Some order of the committed transactions, one after another, gives every answer and the final state. */
+/* Some order of the committed transactions, one after another, gives every answer and the final state. True also where
+ * SMR_STEPS of the search, some seconds, did not find that there is none. */
 bool smr_serializable(const struct smr_history *history, unsigned flags);
 
 enum smr_reason {

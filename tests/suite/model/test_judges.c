@@ -12,7 +12,7 @@
 #include "plain_judge.h"
 #include "support/testdb.h"
 
-enum { SESSIONS = 3, TXNS = 5, OPS = 5, KEYS = 4 };
+enum { SESSIONS = 3, TXNS = 6, OPS = 4, KEYS = 4 };
 
 /* One open transaction on the committed states; how it reads decides what the history will be. */
 struct session {

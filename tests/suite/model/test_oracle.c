@@ -218,6 +218,32 @@ static void a_deleted_row_was_there_at_the_commit(void **state) {
     is_convicted(SMR_ANSWER, 0, 1, "`del [a,m)` answered 1: at repeatable read");
 }
 
+/* Sixteen transactions whose orders are many: what has led nowhere is not tried again. */
+static void a_search_among_sixteen(void **state) {
+    char sessions[1000] = "init x=0";
+    uint8_t all[SS_STEPS_MAX];
+    size_t used = strlen(sessions);
+    (void)state;
+    for (unsigned s = 1; s <= 8; s++)
+        used +=
+            (size_t)snprintf(sessions + used, sizeof sessions - used, "\ns%u: b | w a%u %u | %sc | b | w b%u %u | c", s,
+                             s, s, s == 1 ? "r x | " : "", s, s + 10);
+    parse(sessions,
+          "1 1 1 1 1 1 1 2 2 2 2 2 2 3 3 3 3 3 3 4 4 4 4 4 4 5 5 5 5 5 5 6 6 6 6 6 6 7 7 7 7 7 7 8 8 8 8 8 8");
+    for (unsigned i = 0, at = 0; i < 7; i++) /* all the first steps, then all the second ones */
+        for (unsigned s = 0; s < 8; s++)
+            if (schedule.first_step[s] + i < schedule.first_step[s + 1])
+                all[at++] = (uint8_t)(schedule.first_step[s] + i);
+    memcpy(order, all, sizeof order);
+    run_at(VARVE_READ_COMMITTED);
+    assert_int_equal(run.commit_count, 16);
+    is_safe();
+    assert_true(verdict.serial);
+    run.answers[2].value = 7; /* in no order */
+    judge(false);
+    assert_false(verdict.serial);
+}
+
 static void what_tears(void **state) {
     (void)state;
     parse("s1: r x | c\ns2: r x | c", "1 1 2 2");
@@ -272,6 +298,7 @@ int main(void) {
         cmocka_unit_test(the_rows_at_the_end),
         cmocka_unit_test(deleted_ranges),
         cmocka_unit_test(a_deleted_row_was_there_at_the_commit),
+        cmocka_unit_test(a_search_among_sixteen),
         cmocka_unit_test(what_tears),
         cmocka_unit_test(needless_aborts),
     };

@@ -24,7 +24,7 @@ static void escaped(FILE *out, const char *text) { sp_escape(out, text, strlen(t
 /* A text of one line in `width`, cut with an ellipsis where it does not fit. */
 static void text_at(FILE *out, double x, double y, const char *class, const char *text, double width) {
     unsigned room = width < SC_COLUMN ? 1 : (unsigned)(width / SC_COLUMN);
-    fprintf(out, "<text x=\"%.1f\" y=\"%.1f\" class=\"%s\">", x, y, class);
+    fprintf(out, "<text x=\"%g\" y=\"%g\" class=\"%s\">", x, y, class);
     if (sc_columns(text) <= room) {
         escaped(out, text);
     } else {
@@ -44,7 +44,7 @@ static int paragraph(FILE *out, const char *text, double x, double y, const char
         const char *next;
         size_t bytes = sc_line(text, columns < 8 ? 8 : (unsigned)columns, &next);
         if (out) {
-            fprintf(out, "<text x=\"%.1f\" y=\"%.1f\" class=\"%s\">", x, y + lines * SC_LINE, class);
+            fprintf(out, "<text x=\"%g\" y=\"%g\" class=\"%s\">", x, y + lines * SC_LINE, class);
             sp_escape(out, text, bytes);
             fputs("</text>\n", out);
         }
@@ -62,32 +62,31 @@ static double small_columns(const struct sc_layout *l) { return (l->width - 2 * 
 
 static void draw_ground(FILE *out, const struct sc_layout *l) {
     const struct sc_scene *s = l->scene;
-    for (int r = 0; r < s->row_count; r += 2)
-        fprintf(out, "<rect x=\"0\" y=\"%.1f\" width=\"%.1f\" height=\"%d\" class=\"band\"/>\n", l->top + r * SC_ROW,
-                l->width, SC_ROW);
+    fputs("<path d=\"", out);
+    for (int r = 0; r < s->row_count; r += 2) fprintf(out, "M0 %gh%gv%dH0z", l->top + r * SC_ROW, l->width, SC_ROW);
+    fputs("\" class=\"band\"/>\n", out);
     for (int i = 0; i < s->lane_count; i++) {
         double middle = l->lane_x[i] + l->lane_w[i] / 2;
-        fprintf(out, "<path d=\"M%.1f %.1fV%.1f\" class=\"lane\"/>\n", middle, l->top, l->top + s->row_count * SC_ROW);
+        fprintf(out, "<path d=\"M%g %gV%g\" class=\"lane\"/>\n", middle, l->top, l->top + s->row_count * SC_ROW);
         if (*s->lanes[i])
-            fprintf(out, "<text x=\"%.1f\" y=\"%.1f\" class=\"small mid\">%s</text>\n", middle, l->top - 7,
-                    s->lanes[i]);
+            fprintf(out, "<text x=\"%g\" y=\"%g\" class=\"small mid\">%s</text>\n", middle, l->top - 7, s->lanes[i]);
     }
     int number = 0;
     for (int r = 0; r < s->row_count; r++)
         if (s->rows[r].kind != SC_BEGIN)
-            fprintf(out, "<text x=\"%.1f\" y=\"%.1f\" class=\"small end\">%d</text>\n",
-                    (double)SC_MARGIN + SC_NUMBERS - 8, sc_row_y(l, r) + 4, ++number);
+            fprintf(out, "<text x=\"%g\" y=\"%g\" class=\"small end\">%d</text>\n", (double)SC_MARGIN + SC_NUMBERS - 8,
+                    sc_row_y(l, r) + 4, ++number);
 }
 
 static void draw_box(FILE *out, const struct sc_layout *l, const struct sc_box *box) {
     static const char *const classes[] = {"box", "box lost", "box open", "box open"};
     double x = l->lane_x[box->lane], w = l->lane_w[box->lane];
     double y = l->top + box->first_row * SC_ROW + 1.5, h = (box->last_row - box->first_row + 1) * SC_ROW - 3;
-    fprintf(out, "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" rx=\"7\" class=\"%s\"/>\n", x, y, w, h,
+    fprintf(out, "<rect x=\"%g\" y=\"%g\" width=\"%g\" height=\"%g\" rx=\"7\" class=\"%s\"/>\n", x, y, w, h,
             classes[box->outcome]);
-    fprintf(out, "<path d=\"M%.1f %.1fv-13.5a6 6 0 0 1 6 -6h%.1fa6 6 0 0 1 6 6v13.5z\" class=\"head\"/>\n", x + .7,
+    fprintf(out, "<path d=\"M%g %gv-13.5a6 6 0 0 1 6 -6h%ga6 6 0 0 1 6 6v13.5z\" class=\"head\"/>\n", x + .7,
             y + SC_ROW - 2.8, w - 13.4);
-    fprintf(out, "<text x=\"%.1f\" y=\"%.1f\" class=\"name\">", x + 9, y + 15);
+    fprintf(out, "<text x=\"%g\" y=\"%g\" class=\"name\">", x + 9, y + 15);
     escaped(out, box->name);
     fputs("</text>\n", out);
     double name = (sc_columns(box->name) + 1) * SC_COLUMN;
@@ -103,9 +102,9 @@ static const char *row_class(const struct sc_scene *s, const struct sc_row *row)
 /* The mark before the text of a row: a tick, a cross, or nothing. */
 static void draw_mark(FILE *out, const struct sc_row *row, enum sc_outcome outcome, double x, double y) {
     if (row->kind == SC_END && outcome == SC_COMMITTED)
-        fprintf(out, "<path d=\"M%.1f %.1fl3 3.4l5.2 -7\" class=\"tick\"/>\n", x, y + 0.3);
+        fprintf(out, "<path d=\"M%g %gl3 3.4l5.2 -7\" class=\"tick\"/>\n", x, y + 0.3);
     else if (row->refused)
-        fprintf(out, "<path d=\"M%.1f %.1fl6.6 6.6m0 -6.6l-6.6 6.6\" class=\"cross\"/>\n", x + .5, y - 3.3);
+        fprintf(out, "<path d=\"M%g %gl6.6 6.6m0 -6.6l-6.6 6.6\" class=\"cross\"/>\n", x + .5, y - 3.3);
 }
 
 static void draw_row(FILE *out, const struct sc_layout *l, int r) {
@@ -114,7 +113,7 @@ static void draw_row(FILE *out, const struct sc_layout *l, int r) {
     double y = sc_row_y(l, r);
     if (row->kind == SC_ENGINE) {
         double x = SC_MARGIN + SC_NUMBERS, w = l->width - SC_MARGIN - x;
-        fprintf(out, "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%d\" rx=\"4\" class=\"engine\"/>\n", x,
+        fprintf(out, "<rect x=\"%g\" y=\"%g\" width=\"%g\" height=\"%d\" rx=\"4\" class=\"engine\"/>\n", x,
                 y - SC_ROW / 2.0 + 2, w, SC_ROW - 4);
         text_at(out, x + 9, y + 4, "quiet", row->text, w - 18);
         return;
@@ -123,7 +122,7 @@ static void draw_row(FILE *out, const struct sc_layout *l, int r) {
     const struct sc_box *box = &s->boxes[row->box];
     double x = l->lane_x[box->lane], w = l->lane_w[box->lane];
     if (row->marked)
-        fprintf(out, "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%d\" rx=\"4\" class=\"culprit\"/>\n", x + 3,
+        fprintf(out, "<rect x=\"%g\" y=\"%g\" width=\"%g\" height=\"%d\" rx=\"4\" class=\"culprit\"/>\n", x + 3,
                 y - SC_ROW / 2.0 + 2, w - 6, SC_ROW - 4);
     bool marked = row->refused || (row->kind == SC_END && box->outcome == SC_COMMITTED);
     draw_mark(out, row, box->outcome, x + 9, y);
@@ -140,13 +139,13 @@ static void draw_wait(FILE *out, const struct sc_layout *l, int r) {
     double from = sc_row_y(l, r) - SC_ROW / 2.0 + 2, to = sc_row_y(l, row->wait_end) - SC_ROW / 2.0;
     if (row->wait_end > r)
         fprintf(out,
-                "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" rx=\"4\" "
+                "<rect x=\"%g\" y=\"%g\" width=\"%g\" height=\"%g\" rx=\"4\" "
                 "class=\"wait\"><title>waits</title></rect>\n",
                 x, from, w, to - from);
     if (row->wait_end > r + 1)
-        fprintf(out, "<text x=\"%.1f\" y=\"%.1f\" class=\"small\">waits</text>\n", x + 6, sc_row_y(l, r + 1) + 4);
+        fprintf(out, "<text x=\"%g\" y=\"%g\" class=\"small\">waits</text>\n", x + 6, sc_row_y(l, r + 1) + 4);
     for (double y = from + 2 * SC_ROW + 3; y + 6 < to; y += 8)
-        fprintf(out, "<path d=\"M%.1f %.1fv4\" class=\"pulse\"/>\n", x + 9, y);
+        fprintf(out, "<path d=\"M%g %gv4\" class=\"pulse\"/>\n", x + 9, y);
 }
 
 /* --- edges
@@ -162,7 +161,7 @@ static const char *edge_class(enum ck_edge_kind kind) {
 /* The head of an arrow: its point at (x, y), flying right or left. */
 static void draw_head(FILE *out, double x, double y, bool right, const char *class) {
     double d = right ? -8 : 8;
-    fprintf(out, "<path d=\"M%.1f %.1fl%.1f -4.2v8.4z\" class=\"point %s\"/>\n", x, y, d, class);
+    fprintf(out, "<path d=\"M%g %gl%g -4.2v8.4z\" class=\"point %s\"/>\n", x, y, d, class);
 }
 
 static void draw_edge(FILE *out, const struct sc_layout *l, int e) {
@@ -181,9 +180,9 @@ static void draw_edge(FILE *out, const struct sc_layout *l, int e) {
     const char *class = edge_class(edge->kind);
     fprintf(out, "<g class=\"edge%s\" data-edge=\"%s-%s\">", edge->minor ? " minor" : "",
             s->boxes[s->rows[edge->from_row].box].name, s->boxes[s->rows[edge->to_row].box].name);
-    fprintf(out, "<path d=\"M%.1f %.1fH%.1fC%.1f %.1f %.1f %.1f %.1f %.1fH%.1f\" class=\"line %s\"/>", way.x1, y1,
-            straight_from, reach, y1, back, y2, straight_to, y2, stop, class);
-    fprintf(out, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3\" class=\"point %s\"/>", way.x1, y1, class);
+    fprintf(out, "<path d=\"M%g %gH%gC%g %g %g %g %g %gH%g\" class=\"line %s\"/>", way.x1, y1, straight_from, reach, y1,
+            back, y2, straight_to, y2, stop, class);
+    fprintf(out, "<circle cx=\"%g\" cy=\"%g\" r=\"3\" class=\"point %s\"/>", way.x1, y1, class);
     draw_head(out, way.x2, y2, way.comes_right, class);
     fputs("</g>\n", out);
 }
@@ -191,10 +190,10 @@ static void draw_edge(FILE *out, const struct sc_layout *l, int e) {
 static void draw_label(FILE *out, const struct sc_layout *l, int e) {
     const struct sc_edge *edge = &l->scene->edges[e];
     const struct sc_label *label = &l->labels[e];
-    fprintf(out, "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%d\" rx=\"8\" class=\"tag t-%s\"/>",
+    fprintf(out, "<rect x=\"%g\" y=\"%g\" width=\"%g\" height=\"%d\" rx=\"8\" class=\"tag t-%s\"/>",
             label->x - label->w / 2, label->y - SC_LABEL_HEIGHT / 2.0, label->w, SC_LABEL_HEIGHT,
             edge_class(edge->kind));
-    fprintf(out, "<text x=\"%.1f\" y=\"%.1f\" class=\"label l-%s\"><tspan class=\"kind\">%s</tspan>%s", label->x,
+    fprintf(out, "<text x=\"%g\" y=\"%g\" class=\"label l-%s\"><tspan class=\"kind\">%s</tspan>%s", label->x,
             label->y + 4, edge_class(edge->kind), sc_edge_name(edge->kind), *edge->label ? " " : "");
     escaped(out, edge->label);
     fputs("</text>\n", out);
@@ -217,9 +216,9 @@ static int draw_legend(FILE *out, const struct sc_layout *l, double y) {
         double at = y + lines++ * SC_LINE;
         if (!out) continue;
         const char *class = edge_class((enum ck_edge_kind)k);
-        fprintf(out, "<path d=\"M%d %.1fh24\" class=\"line %s\"/>", SC_MARGIN, at - 4, class);
+        fprintf(out, "<path d=\"M%d %gh24\" class=\"line %s\"/>", SC_MARGIN, at - 4, class);
         draw_head(out, SC_MARGIN + 32, at - 4, true, class);
-        fprintf(out, "<text x=\"%d\" y=\"%.1f\" class=\"small\"><tspan class=\"kind l-%s\">%s</tspan> %s</text>\n",
+        fprintf(out, "<text x=\"%d\" y=\"%g\" class=\"small\"><tspan class=\"kind l-%s\">%s</tspan> %s</text>\n",
                 SC_MARGIN + 42, at, class, sc_edge_name((enum ck_edge_kind)k), sc_edge_about((enum ck_edge_kind)k));
     }
     return lines;

@@ -118,7 +118,7 @@ for (const e of document.body.querySelectorAll('*')) {
   if ([...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim())) look(e, rgb(getComputedStyle(e).color), ground(e));
 }
 for (const svg of [...document.querySelectorAll('svg')].filter(s => s.getBoundingClientRect().width).slice(0, 40)) {
-  const parts = [...svg.querySelectorAll('rect,path.head,text')], painted = [];
+  const parts = [...svg.querySelectorAll('rect,path.head,path.band,text')], painted = [];
   for (const e of parts) {
     if (e.tagName !== 'text') { painted.push([e.getBBox(), rgb(getComputedStyle(e).fill)]); continue; }
     const box = e.getBBox(), x = box.x + box.width / 2, y = box.y + box.height / 2;

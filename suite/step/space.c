@@ -4,7 +4,7 @@
  *  - a prefix of its own in a shared table: nothing is left to clean, and the open end of a range is the end of the
  *    prefix. Even runs count up from the middle and odd ones down, so that either the table's end or rows of another run
  *    come after the last key;
- *  - a table of its own, where open ends are the table's: for declared rules, and in turn with the first;
+ *  - a table of its own, where open ends are the table's: for declared rules and cursors, and in turn with the first;
  *  - the same keys as the run before, whose rows are deleted first: ghosts everywhere.
  * With `split` in it, a row on either side of the keys keeps the rows that fill the leaves out of the ranges that the
  * schedule scans or locks.
@@ -139,7 +139,9 @@ int st_space_open(struct st_stage *stage) {
     const struct ss_schedule *schedule = stage->schedule;
     *space = (struct st_space){.table = stage->memory_table, .keys = {.schedule = schedule}};
     bool split = has_verb(schedule, SS_SPLIT);
-    bool own = schedule->constraint_count != 0 || schedule->durable || stage->fresh_tables ||
+    /* Where a cursor of 2pl at read committed has looked before its next row is asked for, depends on where leaves end. */
+    bool cursor = has_verb(schedule, SS_OPEN) && !stage->keep_ghosts;
+    bool own = schedule->constraint_count != 0 || schedule->durable || stage->fresh_tables || cursor ||
                (stage->run_number % FRESH_EVERY == 0 && !stage->keep_ghosts && !split);
     stage->run_number++;
     if (own) {

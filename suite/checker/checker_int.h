@@ -17,7 +17,7 @@
 #define CK_NO_OP  UINT64_MAX
 
 struct ck_versions;
-struct ck_graph;
+struct ck_partial;
 
 struct ck_work {
     const struct hs_history *h;
@@ -41,8 +41,9 @@ struct ck_work {
     uint64_t *end_after; /* [commit_count + 2]: the earliest end at this or a later position */
     uint32_t *chosen;    /* [txn_count]: stamps found for readers without one; NULL: there are none */
     struct ck_versions *versions;
-    uint32_t *slots;      /* black box: [op_count] the entry that a read was answered with; NULL: versions tell */
-    uint32_t *session_at; /* [txn_count]: sessions numbered from 0; NULL: they do not count */
+    uint32_t *slots; /* black box: [op_count] the entry that a read was answered with; NULL: versions tell */
+    const struct ck_partial *partial; /* black box: keys whose versions are not in order; NULL: all are */
+    uint32_t *session_at;             /* [txn_count]: sessions numbered from 0; NULL: they do not count */
     uint32_t session_count;
 };
 

@@ -12,7 +12,7 @@
  */
 #include <string.h>
 
-#include "checker/graph.h"
+#include "checker/blackbox.h"
 
 enum { BUDGET = 200 * 1000 * 1000, PATH_MAX_STEPS = 512, BIT_RT = 1 << CK_RT, BIT_SO = 1 << CK_SO };
 
@@ -197,6 +197,8 @@ static void lost_update(struct pairs *p, const struct ck_dependency *old) {
     const struct hs_history *h = work->h;
     const struct hs_op *op = &h->ops[old->op];
     bool reads = op->kind == HS_READ || op->kind == HS_ROW || op->kind == HS_LIST;
+    const struct ck_partial *partial = work->partial;
+    if (partial != NULL && (partial->unordered[old->key >> 6] >> (old->key & 63) & 1) != 0) return;
     if (!reads || old->range || ck_level(work, &h->txns[p->txn]) == VARVE_READ_COMMITTED) return;
     for (uint32_t i = old->next + 1; i < work->versions->end[old->key]; i++)
         if (ck_writer(work, i) == p->txn) {

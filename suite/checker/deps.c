@@ -11,7 +11,7 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include "checker/graph.h"
+#include "checker/blackbox.h"
 
 #define NO_STAMP UINT32_MAX
 
@@ -80,9 +80,42 @@ static bool last_run(const struct walk *w, bool present, uint32_t *last) {
     return at != before || !present;
 }
 
+static bool is_unordered(const struct ck_work *work, uint32_t key) {
+    return work->partial != NULL && (work->partial->unordered[key >> 6] >> (key & 63) & 1) != 0;
+}
+
+/* Of a key whose versions are in no order: all that is known to come later. */
+static void send_later(struct walk *w, uint32_t entry) {
+    const struct ck_partial *p = w->work->partial;
+    w->d.from = entry;
+    w->d.next = CK_NO_ENTRY;
+    w->fn(w->arg, &w->d);
+    w->d.from = CK_NO_ENTRY;
+    for (uint32_t i = p->later_start[entry]; i < p->later_start[entry + 1]; i++) {
+        w->d.next = p->later[i];
+        w->fn(w->arg, &w->d);
+    }
+}
+
+/* The state before all of a key that was never deleted: every version comes later. */
+static void send_initial(struct walk *w, bool present) {
+    const struct ck_versions *v = w->work->versions;
+    uint32_t key = w->d.key;
+    if (present || (v->deleted[key >> 6] >> (key & 63) & 1) != 0) return;
+    w->d.from = CK_NO_ENTRY;
+    for (uint32_t e = v->start[key]; e < v->end[key]; e++) {
+        w->d.next = e;
+        w->fn(w->arg, &w->d);
+    }
+}
+
 static void send_presence(struct walk *w, bool present, uint32_t entry) {
     const struct ck_versions *v = w->work->versions;
     uint32_t key = w->d.key, last;
+    if (is_unordered(w->work, key)) {
+        send_initial(w, present);
+        return;
+    }
     uint32_t at = w->stamp == NO_STAMP ? 0 : ck_version_at(v, key, w->stamp);
     if (w->stamp != NO_STAMP && ck_is_present(v, key, at) == present)
         send_run(w, at, only_run(v, key, present, &last));
@@ -98,6 +131,10 @@ static void send_value(struct walk *w, uint64_t op) {
     const struct ck_versions *v = w->work->versions;
     uint32_t entry = ck_entry_of(w->work, op);
     if (entry == CK_NO_ENTRY || ck_writer(w->work, entry) == w->txn) return;
+    if (is_unordered(w->work, w->d.key)) {
+        send_later(w, entry);
+        return;
+    }
     w->d.from = entry;
     w->d.next = entry + 1 == v->end[w->d.key] ? CK_NO_ENTRY : entry + 1;
     w->fn(w->arg, &w->d);
@@ -128,10 +165,10 @@ static void send_op(struct walk *w, uint64_t i) {
     if ((op->kind == HS_READ || op->kind == HS_ROW) && op->value != HS_ABSENT) {
         send_value(w, i);
     } else if (op->kind == HS_LIST) {
-        if (op->value > 0)
+        if (ck_entry_of(w->work, i) != CK_NO_ENTRY)
             send_value(w, i);
-        else if (!ck_wrote_before(w->work->h, w->t, i, op->key))
-            send_presence(w, false, CK_NO_ENTRY);
+        else if (!ck_wrote_before(w->work->h, w->t, i, op->key) || op->value > 0)
+            send_presence(w, false, CK_NO_ENTRY); /* empty but for its own elements */
     } else if (presence != CK_SAYS_NOTHING && !ck_wrote_before(w->work->h, w->t, i, op->key)) {
         bool versioned = w->work->h->stamps && op->kind != HS_WRITE && op->kind != HS_DELETE;
         send_presence(w, presence == CK_SAYS_PRESENT, versioned ? ck_entry_of(w->work, i) : CK_NO_ENTRY);

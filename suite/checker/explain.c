@@ -2,7 +2,7 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include "checker/graph.h"
+#include "checker/blackbox.h"
 
 struct why {
     const struct ck_work *work;
@@ -46,7 +46,7 @@ static void look_at_writes(struct why *w) {
         uint32_t key = h->ops[i].key, before = CK_NO_ENTRY;
         for (uint32_t e = v->start[key]; e < v->end[key]; e++) {
             if (ck_writer(w->work, e) == w->edge->from) before = e;
-            if (ck_writer(w->work, e) == w->edge->to) break;
+            if (ck_writer(w->work, e) == w->edge->to && w->work->partial == NULL) break;
         }
         if (before == CK_NO_ENTRY) continue;
         w->known = true;

@@ -11,7 +11,7 @@
  */
 #include <string.h>
 
-#include "checker/graph.h"
+#include "checker/blackbox.h"
 
 struct builder {
     struct ck_work *work;
@@ -55,15 +55,24 @@ static void read_edges(void *arg, const struct ck_dependency *d) {
 }
 
 /* First committer wins: at snapshot what is overwritten was committed before the snapshot. */
+static void write_edge(struct builder *b, uint32_t before, uint32_t after) {
+    uint32_t from = ck_writer(b->work, before), to = ck_writer(b->work, after);
+    bool snapshot = ck_level(b->work, &b->work->h->txns[to]) == VARVE_SNAPSHOT;
+    if (from == to) return;
+    edge(b, commit_point(b->g, from), snapshot ? b->g->first_point[to] : commit_point(b->g, to), CK_WW);
+}
+
 static void write_edges(struct builder *b) {
     const struct ck_versions *v = b->work->versions;
-    for (size_t k = 0; k < b->work->h->key_count; k++)
-        for (uint32_t i = v->start[k]; i + 1 < v->end[k]; i++) {
-            uint32_t from = ck_writer(b->work, i), to = ck_writer(b->work, i + 1);
-            bool snapshot = ck_level(b->work, &b->work->h->txns[to]) == VARVE_SNAPSHOT;
-            if (from == to) continue;
-            edge(b, commit_point(b->g, from), snapshot ? b->g->first_point[to] : commit_point(b->g, to), CK_WW);
+    const struct ck_partial *p = b->work->partial;
+    for (size_t k = 0; k < b->work->h->key_count; k++) {
+        bool ordered = p == NULL || (p->unordered[k >> 6] >> (k & 63) & 1) == 0;
+        for (uint32_t e = v->start[k]; e < v->end[k]; e++) {
+            if (ordered && e + 1 < v->end[k]) write_edge(b, e, e + 1);
+            for (uint32_t i = ordered ? 0 : p->later_start[e]; !ordered && i < p->later_start[e + 1]; i++)
+                write_edge(b, e, p->later[i]);
         }
+    }
 }
 
 /* --- time and sessions ----------------------------------------------------------------------------------------------
@@ -186,6 +195,7 @@ static bool edges_init(struct builder *b) {
     }
     if (sum >= UINT32_MAX) b->work->status = VARVE_NOMEM;
     g->edges = (size_t)sum;
+    memset(b->work->report->edges, 0, sizeof(b->work->report->edges));
     g->edge_to = ck_alloc(b->work, g->edges, sizeof(*g->edge_to));
     g->edge_kind = ck_alloc(b->work, g->edges, sizeof(*g->edge_kind));
     return b->work->status == VARVE_OK;

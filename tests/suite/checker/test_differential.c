@@ -26,6 +26,7 @@ struct state {
 struct case_state {
     struct hs_history h;
     bool strict;
+    bool blind;                /* versions are not known: any order of them will do */
     unsigned writers;          /* committed, by cts */
     unsigned at[STATES];       /* their transactions, from 1 */
     unsigned position[TXNS];   /* of a writer; 0: it writes nothing */
@@ -217,7 +218,7 @@ struct arrangement {
     unsigned done[TXNS];   /* points taken */
     unsigned points[TXNS];
     struct state now;
-    unsigned latest[KEYS]; /* position of the newest version */
+    struct state snapshot[TXNS];
 };
 
 static unsigned points_of(const struct case_state *c, unsigned txn) {
@@ -239,13 +240,17 @@ static bool may_begin(const struct arrangement *a, unsigned txn) {
     return true;
 }
 
-/* Every earlier version of a key that the transaction writes is there, none later. */
+/* Every earlier version of a key that the transaction writes is there, none later. Where versions are not known: at
+ * snapshot nobody has written the key since. */
 static bool in_turn(const struct arrangement *a, unsigned txn) {
     const struct case_state *c = a->c;
     const struct hs_txn *t = &c->h.txns[txn];
     for (uint64_t i = t->first_op; i < t->first_op + t->op_count; i++) {
         const struct hs_op *op = &c->h.ops[i];
-        if (writes_op(op) && a->now.version[op->key] != c->states[c->position[txn] - 1].version[op->key]) return false;
+        uint64_t before = c->blind && t->level == VARVE_SNAPSHOT ? a->snapshot[txn].version[op->key]
+                          : c->blind                              ? a->now.version[op->key]
+                                             : c->states[c->position[txn] - 1].version[op->key];
+        if (writes_op(op) && a->now.version[op->key] != before) return false;
     }
     return true;
 }
@@ -257,6 +262,7 @@ static bool take_point(struct arrangement *a, unsigned txn) {
     uint64_t first = t->first_op, end = first + t->op_count;
     bool commits = point + 1 == a->points[txn];
     if (point == 0 && !may_begin(a, txn)) return false;
+    if (point == 0) a->snapshot[txn] = a->now;
     if (t->level == VARVE_READ_COMMITTED && !commits) {
         for (unsigned s = 0; s < point; s++) first = statement_end(&c->h, t, first);
         if (!fits(c, txn, first, statement_end(&c->h, t, first), &a->now, true)) return false;
@@ -301,6 +307,7 @@ struct maker {
     struct hs_history *h;
     const struct state *states;
     unsigned writers, faults;
+    bool plain; /* no question of presence alone */
     int64_t own[KEYS]; /* INT64_MIN + 1: untouched */
     uint32_t own_op[KEYS];
     unsigned stamp;
@@ -345,7 +352,7 @@ static void add_read(struct maker *m, uint16_t statement) {
     uint32_t key = (uint32_t)td_below(m->random, KEYS);
     switch (td_below(m->random, 4)) {
     case 0: add_scan(m, statement); break;
-    case 1: add_op(m, seen(m, HS_EXISTS, key, statement)); break;
+    case 1: add_op(m, seen(m, m->plain ? HS_READ : HS_EXISTS, key, statement)); break;
     default: add_op(m, seen(m, HS_READ, key, statement)); break;
     }
 }
@@ -388,7 +395,7 @@ static void add_txn(struct maker *m, const struct case_state *c, const struct pl
         struct hs_op op = plan->writes[i];
         op.statement = statement;
         bool present = own != 0 && c->states[own - 1].value[op.key] != HS_ABSENT;
-        if (m->own[op.key] == UNTOUCHED && td_chance(m->random, 30))
+        if (!m->plain && m->own[op.key] == UNTOUCHED && td_chance(m->random, 30))
             op.flags = present != (td_below(m->random, 100) < m->faults) ? HS_NEEDS_PRESENT : HS_NEEDS_ABSENT;
         m->own[op.key] = op.kind == HS_DELETE ? HS_ABSENT : op.value;
         m->own_op[op.key] = m->h->txns[txn].op_count;
@@ -402,7 +409,7 @@ static void draw_case(struct td_random *random, struct case_state *c) {
     struct plan plans[TXNS];
     struct hs_txn heads[TXNS];
     unsigned count = 2 + (unsigned)td_below(random, TXNS - 1), mix = (unsigned)td_below(random, 5);
-    bool deletes = td_chance(random, 40);
+    bool deletes = !c->blind && td_chance(random, 40);
     struct hs_history bare;
     hs_init(&bare);
     uint64_t order[TXNS] = {1, 2, 3, 4};
@@ -429,12 +436,13 @@ static void draw_case(struct td_random *random, struct case_state *c) {
     index_states(c);
     struct hs_history full;
     hs_init(&full);
-    full.stamps = full.timed = full.by_session = true;
+    full.timed = full.by_session = true;
+    full.stamps = !c->blind;
     for (unsigned k = 0; k < KEYS; k++) {
         uint32_t id;
         hb_must(hs_key(&full, &"abc"[k], 1, &id), "key");
     }
-    struct maker m = {.random = random, .h = &full, .states = c->states, .writers = c->writers};
+    struct maker m = {.random = random, .h = &full, .states = c->states, .writers = c->writers, .plain = c->blind};
     m.faults = (unsigned)td_below(random, 4) * 10;
     for (unsigned t = 0; t < count; t++) add_txn(&m, c, &plans[t], t, &heads[t]);
     hs_release(&bare);
@@ -507,7 +515,38 @@ static void test_differential(void **state) {
     }
 }
 
+/* By values alone; the answer is never that it is not known. */
+static void test_without_stamps(void **state) {
+    (void)state;
+    unsigned legal = 0, cases = td_case_count(6000), by_class[CK_ANOMALIES] = {0};
+    for (unsigned n = 0; n < cases; n++) {
+        struct td_random random = {td_seed() * 7000003 + n};
+        struct case_state c = {.blind = true};
+        struct hs_problem problem;
+        struct ck_report report;
+        if (td_only_case() >= 0 && (long)n != td_only_case()) continue;
+        td_context("without stamps: seed %llu case %u", (unsigned long long)td_seed(), n);
+        c.strict = td_chance(&random, 50);
+        draw_case(&random, &c);
+        hb_must(hs_finish(&c.h, &problem), "finish");
+        if (td_only_case() >= 0) print_history(&c.h);
+        struct ck_options options = {.strict = c.strict};
+        bool any = legal_in_some_order(&c);
+        TD_STATUS(ck_check(&c.h, &options, &report), VARVE_OK);
+        TD_CHECK(report.verdict == (any ? CK_OK : CK_VIOLATION), "legal %d, verdict %d %s\n%s%s", any, report.verdict,
+                 ck_anomaly_name(report.finding.anomaly), report.finding.proof, report.unknown);
+        legal += any;
+        by_class[any ? CK_NONE : report.finding.anomaly]++;
+        hs_release(&c.h);
+    }
+    printf("%u histories without stamps: %u legal;", cases, legal);
+    for (int a = 1; a < CK_ANOMALIES; a++)
+        if (by_class[a] != 0) printf(" %s %u", ck_anomaly_name((enum ck_anomaly)a), by_class[a]);
+    printf("\n");
+    if (td_only_case() < 0) assert_in_range(legal, cases / 10, cases - cases / 100);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_differential)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_differential), cmocka_unit_test(test_without_stamps)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

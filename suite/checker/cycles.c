@@ -257,7 +257,9 @@ static bool search_statements(struct hunt *f) {
  */
 
 static bool search_all(struct hunt *f) {
-    for (size_t i = 0; i < sizeof(before_singles) / sizeof(before_singles[0]); i++)
+    bool inferred = f->work->slots != NULL && f->work->h->shape == HS_REGISTERS;
+    /* Where the order of writes was inferred from reads, a cycle of ww is one of wr. */
+    for (size_t i = inferred ? 1 : 0; i < sizeof(before_singles) / sizeof(before_singles[0]); i++)
         if (search(f, &before_singles[i])) return report(f, before_singles[i].anomaly);
     enum ck_anomaly pair = search_pairs(f);
     if (pair != CK_OTV && search_statements(f))

@@ -200,7 +200,7 @@ static int list(const struct ask *ask, const struct ss_set *set) {
         all += ss_interleavings(schedule);
         count++;
     }
-    printf("%u files' schedules, %llu interleavings\n", count, (unsigned long long)all);
+    printf("%u schedules, %llu interleavings\n", count, (unsigned long long)all);
     return count != 0 ? EXIT_DONE : EXIT_NO;
 }
 

@@ -219,6 +219,27 @@ static void missed__stands_above_the_commit(void **state) {
     }
 }
 
+/* Even where the read comes late in a long transaction, and the writer is short. */
+static void missed_late__stands_above_the_commit(void **state) {
+    (void)state;
+    struct hs_history h;
+    hs_init(&h);
+    begin(&h, 0, 0, 0, HS_COMMITTED);
+    for (int i = 0; i < 8; i++) op(&h, HS_READ, "filler", 3);
+    op(&h, HS_READ, "y", 0);
+    begin(&h, 1, 0, 0, HS_COMMITTED);
+    op(&h, HS_WRITE, "y", 1);
+    finish(&h);
+    struct ck_finding finding = {
+        .anomaly = CK_G2_ITEM, .txn = HS_OPEN, .other = HS_OPEN, .op = UINT64_MAX, .edge_count = 1};
+    finding.edges[0] = (struct ck_edge){0, 1, key(&h, "y"), CK_RW, 0, 1};
+    struct drawn text = draw(&h, &finding, "", SP_TEXT, 80);
+    const char *read = strstr(text.text, "read y = 0"), *commit = strstr(text.text, "+- commit");
+    TD_CHECK(read && commit && read < commit, "%s", text.text);
+    free(text.text);
+    hs_release(&h);
+}
+
 /* A version that was read had been committed, and sessions keep their order, where nothing is timed. */
 static void seen__stands_below_the_commit(void **state) {
     (void)state;
@@ -513,6 +534,7 @@ int main(void) {
         cmocka_unit_test(hostile_names__stay_text),
         cmocka_unit_test(write_skew__has_both_edges),
         cmocka_unit_test(missed__stands_above_the_commit),
+        cmocka_unit_test(missed_late__stands_above_the_commit),
         cmocka_unit_test(seen__stands_below_the_commit),
         cmocka_unit_test(culprit__is_marked),
         cmocka_unit_test(long_transactions__are_folded_but_for_what_matters),

@@ -19,6 +19,7 @@
 
 #include <jemalloc/jemalloc.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/alloc_int.h"
 
@@ -31,7 +32,14 @@ struct vb_heap {
     int cache_flags;          /* MALLOCX_TCACHE of its own cache; 0 = not created yet */
 } vb_aligned_line;
 
+/* What jemalloc calls for an arena's extents; `ours` first: a hook gets its address. */
+struct vb_hooks {
+    extent_hooks_t ours;
+    extent_hooks_t *usual; /* NULL: not known, arenas keep their own */
+};
+
 struct vb_memory {
+    struct vb_hooks hooks;
     unsigned heaps_max, arenas_max;
     unsigned heaps_high; /* atomic: no heap at or above this index was ever opened */
     unsigned *arenas;    /* [arenas_max], atomic: index + 1, 0 = not created; behind the heaps */
@@ -47,6 +55,32 @@ static size_t memory_bytes(unsigned heaps_max, unsigned arenas_max) {
     return sizeof(struct vb_memory) + heaps_max * sizeof(struct vb_heap) + arenas_max * sizeof(unsigned);
 }
 
+/* --- huge pages --------------------------------------------------------------------------------------------------- */
+
+/* An arena asks the system for more each time, so a database that grows lies in extents of many huge pages, and a look-up
+ * misses fewer translations. Small extents stay as they are: an arena that serves a few transactions is to stay small. */
+enum { HUGE_PAGE = 2 << 20, HUGE_EXTENT = 8 << 20 };
+
+/* jemalloc calls it with its locks held, so it asks jemalloc nothing. */
+static void *huge_alloc(extent_hooks_t *hooks, void *new_addr, size_t size, size_t alignment, bool *zero, bool *commit,
+                        unsigned arena) {
+    extent_hooks_t *usual = ((struct vb_hooks *)hooks)->usual;
+    bool large = size >= HUGE_EXTENT && new_addr == NULL;
+    size_t aligned = large && alignment < HUGE_PAGE ? HUGE_PAGE : alignment;
+    void *extent = usual->alloc(usual, new_addr, size, aligned, zero, commit, arena);
+    if (extent != NULL && large) (void)madvise(extent, size, MADV_HUGEPAGE); /* where it is refused nothing is lost */
+    return extent;
+}
+
+/* The usual hooks but for the first. They live as long as the memory, and so longer than its arenas. */
+static void hooks_init(struct vb_hooks *hooks) {
+    size_t size = sizeof(hooks->usual);
+    if (mallctl("arena.0.extent_hooks", &hooks->usual, &size, NULL, 0) != 0) hooks->usual = NULL;
+    if (hooks->usual == NULL) return;
+    hooks->ours = *hooks->usual;
+    hooks->ours.alloc = huge_alloc;
+}
+
 struct vb_memory *vb_memory_open(unsigned heaps_max) {
     if (vb_alloc_planned_failure()) return NULL;
     unsigned arenas_max = heaps_max / HEAPS_PER_ARENA + 1;
@@ -55,6 +89,7 @@ struct vb_memory *vb_memory_open(unsigned heaps_max) {
     memory->heaps_max = heaps_max;
     memory->arenas_max = arenas_max;
     memory->arenas = (unsigned *)(memory->heaps + heaps_max);
+    hooks_init(&memory->hooks);
     return memory;
 }
 
@@ -84,7 +119,10 @@ static unsigned group_arena(struct vb_memory *memory, unsigned group) {
     if (known != 0) return known;
     unsigned arena;
     size_t size = sizeof(arena);
-    if (mallctl("arenas.create", &arena, &size, NULL, 0) != 0) return vb_load_acquire(&memory->arenas[0]);
+    extent_hooks_t *hooks = &memory->hooks.ours;
+    bool own = memory->hooks.usual != NULL;
+    if (mallctl("arenas.create", &arena, &size, own ? &hooks : NULL, own ? sizeof(hooks) : 0) != 0)
+        return vb_load_acquire(&memory->arenas[0]);
     if (vb_cas(&memory->arenas[group], &known, arena + 1)) return arena + 1;
     arena_destroy(arena);
     return known;

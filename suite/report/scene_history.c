@@ -163,7 +163,8 @@ static int add_rows(struct sc_builder *b) {
 static int add_edge(struct sc_builder *b, void *minor, const struct ck_edge *edge) {
     struct sc_item *from, *to;
     int source = sc_chosen_index(b, edge->from), target = sc_chosen_index(b, edge->to);
-    if (source == SC_NOT_FOUND || target == SC_NOT_FOUND) return VARVE_OK;
+    bool implied = minor && edge->from_value != edge->to_value; /* of a list only the last element's writer is joined */
+    if (source == SC_NOT_FOUND || target == SC_NOT_FOUND || implied) return VARVE_OK;
     sc_edge_items(b, edge, &from, &to);
     const struct sc_box *boxes = b->scene->boxes;
     struct sc_edge drawn = {.kind = edge->kind, .minor = minor != NULL};

@@ -45,7 +45,8 @@ int sc_chosen_index(const struct sc_builder *b, uint32_t txn); /* SC_NOT_FOUND *
 void sc_edge_items(const struct sc_builder *b, const struct ck_edge *edge, struct sc_item **from, struct sc_item **to);
 /* The edge that a finding without a cycle speaks of: what the culprit read or wrote and the other wrote. */
 bool sc_culprit_edge(const struct sc_builder *b, struct ck_edge *edge);
-/* Calls fn for each read of an item whose writer is drawn too, as the edge between them. */
+/* Calls fn for each value an item has read whose writer is drawn too, as the edge between them. Of a list every element
+ * counts; to_value is its last. */
 typedef int sc_seen_fn(struct sc_builder *b, void *argument, const struct ck_edge *edge);
 int sc_each_seen(struct sc_builder *b, sc_seen_fn *fn, void *argument);
 

@@ -263,6 +263,30 @@ static void seen__stands_below_the_commit(void **state) {
     hs_release(&h);
 }
 
+/* Of a list every element had been committed; the edge comes from the last one's writer. */
+static void lists__stand_below_all_their_appends(void **state) {
+    (void)state;
+    struct hs_history h;
+    hs_init(&h);
+    h.shape = HS_LISTS;
+    begin(&h, 0, 0, 0, HS_COMMITTED);
+    struct hs_op read = {.key = key(&h, "x"), .kind = HS_LIST, .value = 2};
+    assert_int_equal(hs_list_add(&h, (int64_t[]){7, 8}, 2, &read.version), VARVE_OK);
+    assert_int_equal(hs_op_add(&h, &read), VARVE_OK);
+    for (int64_t element = 7; element < 9; element++) {
+        begin(&h, (uint32_t)element, 0, 0, HS_COMMITTED);
+        op(&h, HS_APPEND, "x", element);
+    }
+    finish(&h);
+    struct drawn text = draw(&h, NULL, "", SP_TEXT, 100);
+    const char *read_at = strstr(text.text, "read x = [7 8]"), *first = strstr(text.text, "+- commit");
+    TD_CHECK(read_at && first && first < read_at && strstr(first + 1, "+- commit") < read_at, "%s", text.text);
+    assert_int_equal(count_of(text.text, "--wr-->"), 1);
+    assert_non_null(strstr(text.text, "T2 --wr--> T0  x = 8"));
+    free(text.text);
+    hs_release(&h);
+}
+
 /* A finding without a cycle: the operation is marked and an edge comes from the other's write. */
 static void culprit__is_marked(void **state) {
     (void)state;
@@ -282,6 +306,26 @@ static void culprit__is_marked(void **state) {
     assert_int_equal(count_of(svg.text, "data-edge=\"T0-T1\""), 1);
     assert_null(strstr(svg.text, ">T2<"));
     free(svg.text);
+    hs_release(&h);
+}
+
+/* The same of a list: the element that the aborted one appended names the edge. */
+static void culprit_of_a_list__names_the_element(void **state) {
+    (void)state;
+    struct hs_history h;
+    hs_init(&h);
+    h.shape = HS_LISTS;
+    begin(&h, 0, 0, 0, HS_ABORTED);
+    op(&h, HS_APPEND, "x", 5);
+    begin(&h, 1, 0, 0, HS_COMMITTED);
+    struct hs_op read = {.key = key(&h, "x"), .kind = HS_LIST, .value = 3};
+    assert_int_equal(hs_list_add(&h, (int64_t[]){4, 5, 6}, 3, &read.version), VARVE_OK);
+    assert_int_equal(hs_op_add(&h, &read), VARVE_OK);
+    finish(&h);
+    struct ck_finding finding = {.anomaly = CK_G1A, .txn = 1, .op = 1, .other = 0};
+    struct drawn text = draw(&h, &finding, "", SP_TEXT, 80);
+    TD_CHECK(strstr(text.text, "T0 --wr--> T1  x = 5"), "%s", text.text);
+    free(text.text);
     hs_release(&h);
 }
 
@@ -536,7 +580,9 @@ int main(void) {
         cmocka_unit_test(missed__stands_above_the_commit),
         cmocka_unit_test(missed_late__stands_above_the_commit),
         cmocka_unit_test(seen__stands_below_the_commit),
+        cmocka_unit_test(lists__stand_below_all_their_appends),
         cmocka_unit_test(culprit__is_marked),
+        cmocka_unit_test(culprit_of_a_list__names_the_element),
         cmocka_unit_test(long_transactions__are_folded_but_for_what_matters),
         cmocka_unit_test(nothing__is_drawn_too),
         cmocka_unit_test(random_histories__are_well_formed),

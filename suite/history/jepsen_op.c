@@ -18,7 +18,7 @@ void hj_op_release(struct hj_op *op) {
 
 /* --- the value ---------------------------------------------------------------------------------------------------- */
 
-static bool wrong(struct hs_lexer *x, struct hj_op *op, const char *format, ...) {
+__attribute__((format(printf, 3, 4))) static bool wrong(struct hs_lexer *x, struct hj_op *op, const char *format, ...) {
     if (x->status != VARVE_OK || op->what == HJ_WRONG) return false;
     va_list arguments;
     va_start(arguments, format);

@@ -87,7 +87,7 @@ struct ck_report {
     unsigned pass_count;
     struct {
         const char *name;
-        uint64_t ns;
+        uint64_t ns;           /* of processor time */
         uint64_t txns;
     } passes[CK_PASSES_MAX];
     uint64_t memory_bytes;     /* at most held beside the history */

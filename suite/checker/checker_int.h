@@ -135,6 +135,7 @@ bool ck_commits_init(struct ck_work *work);
 void ck_commits_release(struct ck_work *work);
 /* The last position with a cts at or before this; 0 = none. */
 uint32_t ck_position(const struct ck_work *work, uint64_t cts);
+void ck_position_fetch(const struct ck_work *work, uint64_t cts); /* it will be asked for soon */
 /* The position of exactly this cts, or 0. */
 uint32_t ck_position_of(const struct ck_work *work, uint64_t cts);
 /* The last position that was acknowledged before this time; 0 unless real time counts. */

@@ -120,6 +120,7 @@ static bool index_positions(struct ck_work *work) {
 }
 
 bool ck_commits_init(struct ck_work *work) {
+    uint64_t began = ck_now_ns();
     if (!find_observed(work)) return false;
     size_t count = count_writers(work);
     if (count >= UINT32_MAX / 2) return false;
@@ -129,7 +130,9 @@ bool ck_commits_init(struct ck_work *work) {
     if (work->status != VARVE_OK) return false;
     work->txn_at[0] = CK_NO_TXN;
     work->cts_at[0] = 0;
-    return sort_writers(work, count) && index_positions(work);
+    bool done = sort_writers(work, count) && index_positions(work);
+    ck_pass(work, "commits", began, work->h->txn_count);
+    return done;
 }
 
 void ck_commits_release(struct ck_work *work) {
@@ -157,6 +160,15 @@ uint32_t ck_position(const struct ck_work *work, uint64_t cts) {
             high = middle;
     }
     return low - 1;
+}
+
+void ck_position_fetch(const struct ck_work *work, uint64_t cts) {
+    if (work->commit_count == 0 || cts < work->first_cts) return;
+    uint64_t bucket = (cts - work->first_cts) >> work->bucket_shift;
+    if (bucket >= work->bucket_count) return;
+    __builtin_prefetch(&work->buckets[bucket]);
+    /* About where it stands if the stamps are spread evenly. */
+    __builtin_prefetch(&work->cts_at[1 + bucket * work->commit_count / work->bucket_count]);
 }
 
 uint32_t ck_position_of(const struct ck_work *work, uint64_t cts) {

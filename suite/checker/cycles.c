@@ -257,7 +257,7 @@ static bool search_statements(struct hunt *f) {
  */
 
 static bool search_all(struct hunt *f) {
-    bool inferred = f->work->slots != NULL && f->work->h->shape == HS_REGISTERS;
+    bool inferred = !f->work->h->stamps && f->work->h->shape == HS_REGISTERS;
     /* Where the order of writes was inferred from reads, a cycle of ww is one of wr. */
     for (size_t i = inferred ? 1 : 0; i < sizeof(before_singles) / sizeof(before_singles[0]); i++)
         if (search(f, &before_singles[i])) return report(f, before_singles[i].anomaly);

@@ -28,8 +28,12 @@ struct walk {
 };
 
 uint32_t ck_entry_of(const struct ck_work *work, uint64_t op) {
-    const struct ck_versions *v = work->versions;
     if (work->slots != NULL) return work->slots[op];
+    return ck_find_entry(work, op);
+}
+
+uint32_t ck_find_entry(const struct ck_work *work, uint64_t op) {
+    const struct ck_versions *v = work->versions;
     uint32_t key = work->h->ops[op].key, position = ck_position_of(work, work->h->ops[op].version);
     if (position == 0) return CK_NO_ENTRY;
     uint32_t index = ck_version_at(v, key, position);
@@ -130,7 +134,7 @@ static void send_presence(struct walk *w, bool present, uint32_t entry) {
 static void send_value(struct walk *w, uint64_t op) {
     const struct ck_versions *v = w->work->versions;
     uint32_t entry = ck_entry_of(w->work, op);
-    if (entry == CK_NO_ENTRY || ck_writer(w->work, entry) == w->txn) return;
+    if (entry == CK_NO_ENTRY) return;
     if (is_unordered(w->work, w->d.key)) {
         send_later(w, entry);
         return;
@@ -177,7 +181,7 @@ static void send_op(struct walk *w, uint64_t i) {
 
 static uint32_t stamp_of(const struct ck_work *work, uint32_t txn, varve_isolation level) {
     const struct hs_txn *t = &work->h->txns[txn];
-    if (!work->h->stamps || work->slots != NULL || level == VARVE_READ_COMMITTED) return NO_STAMP;
+    if (!work->h->stamps || work->h->shape == HS_LISTS || level == VARVE_READ_COMMITTED) return NO_STAMP;
     if (level != VARVE_SNAPSHOT && ck_has_writes(work->h, t)) return ck_position_of(work, t->cts) - 1;
     if (work->chosen != NULL && work->chosen[txn] != UINT32_MAX) return work->chosen[txn];
     return ck_has_snapshot(work, t) ? ck_position(work, t->snapshot) : NO_STAMP;

@@ -13,6 +13,9 @@
 
 #include "checker/blackbox.h"
 
+/* Transactions or entries ahead of the walk, for what is fetched early. */
+enum { ENTRIES_AHEAD = 16, EDGES_AHEAD = 8, STORES_AHEAD = 4, FETCHED = 16 };
+
 struct builder {
     struct ck_work *work;
     struct ck_graph *g;
@@ -20,6 +23,10 @@ struct builder {
     uint32_t txn;             /* whose reads are walked */
     uint32_t *before, *after; /* [txn_count]: helper that leads to it, helper that it leads to; UINT32_MAX none */
     uint32_t helpers;
+    uint32_t *point_at; /* [commit_count + 1]: position to the point of its commit */
+    uint32_t own;       /* the commit point of txn */
+    bool snapshots;     /* some are at snapshot */
+    bool statements;    /* txn is at read committed */
 };
 
 static void edge(struct builder *b, uint32_t from, uint32_t to, enum ck_edge_kind kind) {
@@ -34,6 +41,11 @@ static void edge(struct builder *b, uint32_t from, uint32_t to, enum ck_edge_kin
     b->work->report->edges[kind]++;
 }
 
+/* Of the writer of an entry, without a look at the transaction. */
+static inline uint32_t writer_point(const struct builder *b, uint32_t entry) {
+    return b->point_at[b->work->versions->entries[entry] >> 1];
+}
+
 static uint32_t commit_point(const struct ck_graph *g, uint32_t txn) { return g->first_point[txn + 1] - 1; }
 
 /* --- data -----------------------------------------------------------------------------------------------------------
@@ -41,25 +53,26 @@ static uint32_t commit_point(const struct ck_graph *g, uint32_t txn) { return g-
 
 static void read_edges(void *arg, const struct ck_dependency *d) {
     struct builder *b = arg;
-    struct ck_graph *g = b->g;
-    bool statements = ck_level(b->work, &b->work->h->txns[b->txn]) == VARVE_READ_COMMITTED;
-    uint32_t point = g->first_point[b->txn] + (statements ? d->statement : 0);
+    uint32_t point = b->g->first_point[b->txn] + (b->statements ? d->statement : 0);
     if (d->from != CK_NO_ENTRY) {
-        uint32_t writer = ck_writer(b->work, d->from);
-        if (writer != b->txn) edge(b, commit_point(g, writer), point, CK_WR);
+        uint32_t writer = writer_point(b, d->from);
+        if (writer != b->own) edge(b, writer, point, CK_WR);
     }
     if (d->next != CK_NO_ENTRY) {
-        uint32_t writer = ck_writer(b->work, d->next);
-        if (writer != b->txn) edge(b, point, commit_point(g, writer), d->range ? CK_RW_RANGE : CK_RW);
+        uint32_t writer = writer_point(b, d->next);
+        if (writer != b->own) edge(b, point, writer, d->range ? CK_RW_RANGE : CK_RW);
     }
 }
 
 /* First committer wins: at snapshot what is overwritten was committed before the snapshot. */
 static void write_edge(struct builder *b, uint32_t before, uint32_t after) {
-    uint32_t from = ck_writer(b->work, before), to = ck_writer(b->work, after);
-    bool snapshot = ck_level(b->work, &b->work->h->txns[to]) == VARVE_SNAPSHOT;
+    uint32_t from = writer_point(b, before), to = writer_point(b, after);
     if (from == to) return;
-    edge(b, commit_point(b->g, from), snapshot ? b->g->first_point[to] : commit_point(b->g, to), CK_WW);
+    if (b->snapshots) {
+        uint32_t txn = b->g->txn_of[to];
+        if (ck_level(b->work, &b->work->h->txns[txn]) == VARVE_SNAPSHOT) to = b->g->first_point[txn];
+    }
+    edge(b, from, to, CK_WW);
 }
 
 static void write_edges(struct builder *b) {
@@ -68,6 +81,7 @@ static void write_edges(struct builder *b) {
     for (size_t k = 0; k < b->work->h->key_count; k++) {
         bool ordered = p == NULL || (p->unordered[k >> 6] >> (k & 63) & 1) == 0;
         for (uint32_t e = v->start[k]; e < v->end[k]; e++) {
+            if (e + EDGES_AHEAD < v->count) __builtin_prefetch(&b->g->edge_start[writer_point(b, e + EDGES_AHEAD)], 1);
             if (ordered && e + 1 < v->end[k]) write_edge(b, e, e + 1);
             for (uint32_t i = ordered ? 0 : p->later_start[e]; !ordered && i < p->later_start[e + 1]; i++)
                 write_edge(b, e, p->later[i]);
@@ -162,24 +176,58 @@ static bool points_init(struct builder *b) {
     for (size_t t = 0; t < count; t++) {
         g->first_point[t] = (uint32_t)sum;
         sum += points_of(b->work, (uint32_t)t);
+        b->snapshots = b->snapshots || ck_level(b->work, &b->work->h->txns[t]) == VARVE_SNAPSHOT;
     }
     g->first_point[count] = g->helpers_from = (uint32_t)sum;
     sum += b->helpers;
     if (sum >= UINT32_MAX / 4) b->work->status = VARVE_NOMEM;
     g->points = (uint32_t)sum;
+    b->point_at = ck_alloc(b->work, (size_t)b->work->commit_count + 1, sizeof(*b->point_at));
     g->txn_of = ck_alloc(b->work, g->points, sizeof(*g->txn_of));
     g->edge_start = ck_zalloc(b->work, (size_t)g->points + 1, sizeof(*g->edge_start));
     if (b->work->status != VARVE_OK) return false;
     for (size_t t = 0; t < count; t++)
         for (uint32_t p = g->first_point[t]; p < g->first_point[t + 1]; p++) g->txn_of[p] = (uint32_t)t;
     for (uint32_t p = g->helpers_from; p < g->points; p++) g->txn_of[p] = CK_NO_TXN;
+    b->point_at[0] = 0;
+    for (uint32_t p = 1; p <= b->work->commit_count; p++) b->point_at[p] = commit_point(g, b->work->txn_at[p]);
     return true;
+}
+
+/* What the edges of the reads of later transactions touch: the entry, then where its writer keeps its edges. */
+static inline void fetch_reads(const struct builder *b, size_t t, unsigned depth) {
+    const struct ck_work *work = b->work;
+    if (t >= work->h->txn_count) return;
+    const struct hs_txn *txn = &work->h->txns[t];
+    uint32_t count = txn->op_count < FETCHED ? txn->op_count : FETCHED;
+    for (uint64_t i = txn->first_op; i < txn->first_op + count; i++) {
+        uint32_t slot = work->slots[i];
+        if (slot == CK_NO_ENTRY) continue;
+        if (depth == 0) {
+            __builtin_prefetch(&work->versions->entries[slot]);
+            continue;
+        }
+        const uint32_t *start = &b->g->edge_start[writer_point(b, slot)];
+        if (depth == 1) __builtin_prefetch(start, 1);
+        if (depth == 2 && b->store) __builtin_prefetch(&b->g->edge_to[*start - 1], 1);
+    }
+}
+
+static void fetch_ahead(const struct builder *b, size_t t) {
+    if (b->work->slots == NULL) return;
+    fetch_reads(b, t + ENTRIES_AHEAD, 0);
+    fetch_reads(b, t + EDGES_AHEAD, 1);
+    fetch_reads(b, t + STORES_AHEAD, 2);
 }
 
 static void all_edges(struct builder *b, uint32_t *last) {
     for (size_t t = 0; t < b->work->h->txn_count; t++) {
         b->txn = (uint32_t)t;
-        if (ck_committed(b->work, b->txn)) ck_dependencies(b->work, b->txn, read_edges, b);
+        fetch_ahead(b, t);
+        if (!ck_committed(b->work, b->txn)) continue;
+        b->own = commit_point(b->g, b->txn);
+        b->statements = ck_level(b->work, &b->work->h->txns[t]) == VARVE_READ_COMMITTED;
+        ck_dependencies(b->work, b->txn, read_edges, b);
     }
     write_edges(b);
     time_edges(b);
@@ -215,6 +263,7 @@ bool ck_graph_build(struct ck_work *work, struct ck_graph *graph) {
         }
         ck_free(work, last, work->session_count, sizeof(*last));
     }
+    ck_free(work, b.point_at, (size_t)work->commit_count + 1, sizeof(*b.point_at));
     ck_free(work, b.before, work->h->txn_count, sizeof(*b.before));
     ck_free(work, b.after, work->h->txn_count, sizeof(*b.after));
     return work->status == VARVE_OK;

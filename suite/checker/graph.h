@@ -33,6 +33,7 @@ typedef void (*ck_dependency_fn)(void *arg, const struct ck_dependency *dependen
 void ck_dependencies(const struct ck_work *work, uint32_t txn, ck_dependency_fn fn, void *arg);
 /* The entry of the version that a read of a present value was answered with, or CK_NO_ENTRY. */
 uint32_t ck_entry_of(const struct ck_work *work, uint64_t op);
+uint32_t ck_find_entry(const struct ck_work *work, uint64_t op); /* the same by the version on record */
 uint32_t ck_statements(const struct ck_work *work, const struct hs_txn *txn);
 static inline uint32_t ck_writer(const struct ck_work *work, uint32_t entry) {
     return work->txn_at[work->versions->entries[entry] >> 1];

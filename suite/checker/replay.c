@@ -300,11 +300,46 @@ static void at_snapshot(struct replay *r, const struct ck_item *item) {
         check_reads(r, item->txn, ck_level(r->work, &r->h->txns[item->txn]) != VARVE_REPEATABLE_READ, false);
 }
 
+/* Everything the walk touches is known long before: the transaction, then its operations, then the state of its keys.
+ */
+enum { TXN_AHEAD = 24, OPS_AHEAD = 16, STATE_AHEAD = 8, OPS_FETCHED = 16 };
+
+static inline void fetch_ops(const struct replay *r, uint32_t txn) {
+    const char *ops = (const char *)(r->h->ops + r->h->txns[txn].first_op);
+    for (unsigned line = 0; line < 4; line++) __builtin_prefetch(ops + line * 64u);
+}
+
+static inline void fetch_state(const struct replay *r, uint32_t txn) {
+    const struct hs_txn *t = &r->h->txns[txn];
+    const struct hs_op *ops = r->h->ops + t->first_op;
+    uint32_t count = t->op_count < OPS_FETCHED ? t->op_count : OPS_FETCHED;
+    for (uint32_t i = 0; i < count; i++)
+        if (ops[i].kind != HS_SCAN) __builtin_prefetch(&r->state[ops[i].key], 1);
+}
+
+static inline void fetch_ahead(const struct replay *r, uint32_t p) {
+    const struct ck_work *work = r->work;
+    if (p + TXN_AHEAD > work->commit_count) return;
+    __builtin_prefetch(&r->h->txns[work->txn_at[p + TXN_AHEAD]]);
+    fetch_ops(r, work->txn_at[p + OPS_AHEAD]);
+    fetch_state(r, work->txn_at[p + STATE_AHEAD]);
+}
+
+static inline void fetch_snapshots(const struct replay *r, size_t s) {
+    if (s + OPS_AHEAD >= r->snapshot_count) return;
+    fetch_ops(r, r->snapshots[s + OPS_AHEAD].txn);
+    fetch_state(r, r->snapshots[s + STATE_AHEAD].txn);
+}
+
 static void walk(struct replay *r) {
     const struct ck_work *work = r->work;
     size_t s = 0;
     for (uint32_t p = 1; p <= work->commit_count; p++) {
-        for (; s < r->snapshot_count && r->snapshots[s].key < p; s++) at_snapshot(r, &r->snapshots[s]);
+        fetch_ahead(r, p);
+        for (; s < r->snapshot_count && r->snapshots[s].key < p; s++) {
+            fetch_snapshots(r, s);
+            at_snapshot(r, &r->snapshots[s]);
+        }
         at_commit_of(r, p);
     }
     for (; s < r->snapshot_count; s++) at_snapshot(r, &r->snapshots[s]);

@@ -54,7 +54,7 @@ bool ck_versions_build(struct ck_work *work) {
         work->status = VARVE_NOMEM;
         return false;
     }
-    versions->entries = ck_alloc(work, versions->count, sizeof(*versions->entries));
+    versions->entries = ck_zalloc(work, versions->count, sizeof(*versions->entries));
     if (versions->entries == NULL) return false;
     uint32_t sum = 0;
     for (size_t k = 0; k < keys; k++) {

@@ -247,10 +247,11 @@ static bool in_turn(const struct arrangement *a, unsigned txn) {
     const struct hs_txn *t = &c->h.txns[txn];
     for (uint64_t i = t->first_op; i < t->first_op + t->op_count; i++) {
         const struct hs_op *op = &c->h.ops[i];
+        if (!writes_op(op)) continue;
         uint64_t before = c->blind && t->level == VARVE_SNAPSHOT ? a->snapshot[txn].version[op->key]
                           : c->blind                              ? a->now.version[op->key]
                                              : c->states[c->position[txn] - 1].version[op->key];
-        if (writes_op(op) && a->now.version[op->key] != before) return false;
+        if (a->now.version[op->key] != before) return false;
     }
     return true;
 }
@@ -501,7 +502,7 @@ static void test_differential(void **state) {
     unsigned cases = td_case_count(6000);
     for (unsigned n = 0; n < cases; n++) {
         struct td_random random = {td_seed() * 1000003 + n};
-        struct case_state c;
+        struct case_state c = {.blind = false};
         struct hs_problem problem;
         if (td_only_case() >= 0 && (long)n != td_only_case()) continue;
         td_context("seed %llu case %u", (unsigned long long)td_seed(), n);

@@ -64,13 +64,22 @@ static struct hs_op read_op(const struct maker *m, enum hs_kind kind, unsigned k
     return op;
 }
 
+/* Rows of one cursor are one statement: that of its opening. */
+static uint16_t statement_of(const struct maker *m, unsigned index) {
+    const struct ss_step *steps = m->schedule->steps;
+    unsigned at = index;
+    if (steps[index].verb == SS_NEXT)
+        while (at > m->schedule->first_step[steps[index].session] && steps[at].verb != SS_OPEN) at--;
+    return steps[at].number;
+}
+
 static int add_read(struct maker *m, unsigned index, const struct ss_step *step, const struct ss_answer *answer) {
     const struct st_witness *seen = &m->stage->witness[index];
     unsigned key = step->verb == SS_NEXT ? answer->next_key : step->key;
     if (key >= m->schedule->key_count) return VARVE_OK; /* the end of a cursor */
     struct hs_op op = read_op(m, step->verb == SS_HAS ? HS_EXISTS : HS_READ, key, seen->version, seen->own);
     op.value = answer->value;
-    op.statement = step->number;
+    op.statement = statement_of(m, index);
     if (step->verb == SS_GET_FOR_UPDATE) op.flags |= HS_FOR_UPDATE;
     return hs_op_add(m->history, &op);
 }

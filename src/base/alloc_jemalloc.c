@@ -36,6 +36,7 @@ struct vb_heap {
 struct vb_hooks {
     extent_hooks_t ours;
     extent_hooks_t *usual; /* NULL: not known, arenas keep their own */
+    bool closing;          /* the memory is being closed: what comes back goes to the system */
 };
 
 struct vb_memory {
@@ -72,13 +73,21 @@ static void *huge_alloc(extent_hooks_t *hooks, void *new_addr, size_t size, size
     return extent;
 }
 
-/* The usual hooks but for the first. They live as long as the memory, and so longer than its arenas. */
+/* jemalloc keeps the addresses of what it gives back for the arena's next need. An arena that is being destroyed has none:
+ * without this each open and close of a database would leave a mapping behind. */
+static bool closing_dalloc(extent_hooks_t *hooks, void *addr, size_t size, bool committed, unsigned arena) {
+    const struct vb_hooks *own = (const struct vb_hooks *)hooks;
+    return own->closing ? munmap(addr, size) != 0 : own->usual->dalloc(own->usual, addr, size, committed, arena);
+}
+
+/* The usual hooks but for two. They live as long as the memory, and so longer than its arenas. */
 static void hooks_init(struct vb_hooks *hooks) {
     size_t size = sizeof(hooks->usual);
     if (mallctl("arena.0.extent_hooks", &hooks->usual, &size, NULL, 0) != 0) hooks->usual = NULL;
     if (hooks->usual == NULL) return;
     hooks->ours = *hooks->usual;
     hooks->ours.alloc = huge_alloc;
+    hooks->ours.dalloc = closing_dalloc;
 }
 
 struct vb_memory *vb_memory_open(unsigned heaps_max) {
@@ -108,6 +117,7 @@ void vb_memory_close(struct vb_memory *memory) {
     VB_ASSERT(vb_memory_used(memory) == 0);
     for (unsigned i = 0; i < memory->heaps_high; i++)
         VB_ASSERT(memory->heaps[i].memory == NULL);
+    memory->hooks.closing = true;
     for (unsigned i = 0; i < memory->arenas_max; i++)
         if (memory->arenas[i] != 0) arena_destroy(memory->arenas[i] - 1);
     sdallocx(memory, memory_bytes(memory->heaps_max, memory->arenas_max), rare_flags | line_flag);

@@ -7,6 +7,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -268,8 +269,39 @@ static void alloc__fails_as_planned(void **state) {
 }
 #endif
 
+static unsigned mappings(void) {
+    FILE *in = fopen("/proc/self/maps", "r");
+    unsigned lines = 0;
+    assert_non_null(in);
+    for (int c; (c = fgetc(in)) != EOF;) lines += c == '\n';
+    fclose(in);
+    return lines;
+}
+
+/* A long-lived process may open databases without end. */
+static void memory__close_leaves_no_mapping(void **state) {
+    unsigned before = 0;
+    (void)state;
+    for (unsigned i = 0; i < 300; i++) {
+        if (i == 100) before = mappings();
+        struct vb_memory *memory = vb_memory_open(16);
+        assert_non_null(memory);
+        for (unsigned h = 0; h < 12; h++) {
+            struct vb_heap *heap = vb_heap_open(memory, h);
+            assert_non_null(heap);
+            void *small = vb_heap_alloc(heap, 100), *large = vb_heap_alloc(heap, 100000);
+            vb_heap_free(heap, small, 100);
+            vb_heap_free(heap, large, 100000);
+            vb_heap_close(heap);
+        }
+        vb_memory_close(memory);
+    }
+    assert_true(mappings() < before + 20);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(memory__close_leaves_no_mapping),
         cmocka_unit_test(alloc__counts_what_is_in_use),
         cmocka_unit_test(alloc__aligns),
         cmocka_unit_test(alloc__frees_through_another_heap),

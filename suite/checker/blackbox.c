@@ -128,9 +128,37 @@ static void decide(struct ck_blackbox *b, const struct ck_graph *known) {
     ck_pass(work, "search", began, work->report->committed);
 }
 
-static void judge(struct ck_blackbox *b) {
+static void judge_graph(struct ck_blackbox *b) {
     struct ck_work *work = b->work;
     struct ck_graph graph;
+    uint64_t began = ck_now_ns();
+    if (ck_graph_build(work, &graph)) {
+        ck_pass(work, "graph", began, work->report->committed);
+        decide(b, &graph);
+    }
+    ck_graph_release(work, &graph);
+}
+
+/* A cycle that needs real time or sessions was found: is there one of the data alone, once orders are tried? */
+static void judge_without_time(struct ck_blackbox *b) {
+    struct ck_work *work = b->work;
+    struct ck_finding kept = work->report->finding;
+    bool strict = work->strict, sessions = work->sessions;
+    bool timely = work->found && (kept.anomaly == CK_REAL_TIME || kept.anomaly == CK_SESSION);
+    if (!timely || work->status != VARVE_OK || work->h->shape == HS_LISTS || !any_unordered(b)) return;
+    work->strict = work->sessions = work->found = false;
+    memset(&work->report->finding, 0, sizeof(kept));
+    judge_graph(b);
+    work->strict = strict;
+    work->sessions = sessions;
+    if (work->found) return;
+    work->found = true;
+    work->report->finding = kept;
+    work->report->unknown[0] = 0;
+}
+
+static void judge(struct ck_blackbox *b) {
+    struct ck_work *work = b->work;
     uint64_t began = ck_now_ns();
     size_t ops = work->h->op_count;
     work->slots = ck_alloc(work, ops, sizeof(*work->slots));
@@ -143,13 +171,9 @@ static void judge(struct ck_blackbox *b) {
         ck_registers_resolve(b);
     ck_pass(work, "values", began, work->report->committed);
     if (work->status != VARVE_OK || b->twice || !ck_partial_build(b)) return;
-    began = ck_now_ns();
     work->explaining = true;
-    if (ck_graph_build(work, &graph)) {
-        ck_pass(work, "graph", began, work->report->committed);
-        decide(b, &graph);
-    }
-    ck_graph_release(work, &graph);
+    judge_graph(b);
+    judge_without_time(b);
     if (b->ambiguous && !work->found)
         undecided(work,
                   "a key was found absent, or there, that is also deleted or written again: which of its states was "

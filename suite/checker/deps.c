@@ -179,6 +179,9 @@ static void send_op(struct walk *w, uint64_t i) {
     }
 }
 
+/* Not for the first operation. */
+static bool begins_statement(const struct hs_op *op, bool torn) { return torn || op->statement != op[-1].statement; }
+
 static uint32_t stamp_of(const struct ck_work *work, uint32_t txn, varve_isolation level) {
     const struct hs_txn *t = &work->h->txns[txn];
     if (!work->h->stamps || work->h->shape == HS_LISTS || level == VARVE_READ_COMMITTED) return NO_STAMP;
@@ -197,7 +200,7 @@ void ck_dependencies(const struct ck_work *work, uint32_t txn, ck_dependency_fn 
     struct walk w = {.work = work, .t = t, .txn = txn, .fn = fn, .arg = arg};
     w.stamp = stamp_of(work, txn, level);
     for (uint64_t i = t->first_op; i < t->first_op + t->op_count; i++) {
-        if (i != t->first_op && (torn || ops[i].statement != ops[i - 1].statement)) w.d.statement++;
+        if (i != t->first_op && begins_statement(&ops[i], torn)) w.d.statement++;
         w.d.op = i;
         if (ops[i].kind == HS_SCAN) {
             if (gaps) send_gaps(&w, i);
@@ -209,8 +212,24 @@ void ck_dependencies(const struct ck_work *work, uint32_t txn, ck_dependency_fn 
 
 uint32_t ck_statements(const struct ck_work *work, const struct hs_txn *txn) {
     const struct hs_op *ops = work->h->ops + txn->first_op;
+    bool torn = ck_torn(work, txn);
     uint32_t count = txn->op_count != 0;
-    for (uint32_t i = 1; i < txn->op_count; i++)
-        count += ck_torn(work, txn) || ops[i].statement != ops[i - 1].statement;
+    for (uint32_t i = 1; i < txn->op_count; i++) count += begins_statement(&ops[i], torn);
     return count;
+}
+
+bool ck_reads_from(const struct ck_work *work, uint32_t txn, uint32_t statement, uint32_t writer) {
+    const struct hs_txn *t = &work->h->txns[txn];
+    const struct hs_op *ops = work->h->ops;
+    bool torn = ck_torn(work, t);
+    uint32_t now = 0;
+    for (uint64_t i = t->first_op; i < t->first_op + t->op_count; i++) {
+        if (i != t->first_op) now += begins_statement(&ops[i], torn);
+        bool reads = ops[i].kind == HS_READ || ops[i].kind == HS_ROW || ops[i].kind == HS_LIST;
+        if (now > statement) return false;
+        if (!reads || (ops[i].flags & HS_OWN) != 0) continue;
+        uint32_t entry = ck_entry_of(work, i);
+        if (entry != CK_NO_ENTRY && ck_writer(work, entry) == writer) return true;
+    }
+    return false;
 }

@@ -24,12 +24,21 @@ static int64_t answered(const struct ck_work *work, const struct ck_dependency *
     return ck_presence(op) == CK_SAYS_PRESENT ? 0 : HS_ABSENT;
 }
 
+/* Whether a version of the key after this one is of the writer, where only that was asked for (deps of weak
+ * statements). */
+static bool writes_later(const struct ck_work *work, uint32_t entry, uint32_t key, uint32_t writer) {
+    for (uint32_t e = entry; !work->h->stamps && e < work->versions->end[key]; e++)
+        if (ck_writer(work, e) == writer) return true;
+    return false;
+}
+
 static void look_at_read(void *arg, const struct ck_dependency *d) {
     struct why *w = arg;
     bool back = w->edge->kind == CK_WR;
     uint32_t entry = back ? d->from : d->next, other = back ? w->edge->from : w->edge->to;
     bool kind = back || d->range == (w->edge->kind == CK_RW_RANGE);
-    if (w->known || !kind || entry == CK_NO_ENTRY || ck_writer(w->work, entry) != other) return;
+    if (w->known || !kind || entry == CK_NO_ENTRY) return;
+    if (ck_writer(w->work, entry) != other && (back || !writes_later(w->work, entry, d->key, other))) return;
     w->known = true;
     w->edge->key = d->key;
     w->edge->from_value = back ? value_of(w->work, other, d->key) : answered(w->work, d);

@@ -16,6 +16,8 @@
 /* Transactions or entries ahead of the walk, for what is fetched early. */
 enum { ENTRIES_AHEAD = 16, EDGES_AHEAD = 8, STORES_AHEAD = 4, FETCHED = 16 };
 
+enum { LATER_LOOKED_AT = 32 };
+
 struct builder {
     struct ck_work *work;
     struct ck_graph *g;
@@ -51,6 +53,20 @@ static uint32_t commit_point(const struct ck_graph *g, uint32_t txn) { return g-
 /* --- data -----------------------------------------------------------------------------------------------------------
  */
 
+/* Without stamps read committed is monotonic atomic view and no more: of a transaction that was read from, nothing may
+ * be missed afterwards; of others it may. */
+static void atomic_view_edges(struct builder *b, const struct ck_dependency *d, uint32_t point) {
+    const struct ck_versions *v = b->work->versions;
+    const struct ck_partial *p = b->work->partial;
+    bool ordered = p == NULL || (p->unordered[d->key >> 6] >> (d->key & 63) & 1) == 0;
+    uint32_t last = ordered && v->end[d->key] - d->next > LATER_LOOKED_AT ? d->next + LATER_LOOKED_AT
+                    : ordered                                             ? v->end[d->key]
+                                                                          : d->next + 1;
+    for (uint32_t e = d->next; e < last; e++)
+        if (writer_point(b, e) != b->own && ck_reads_from(b->work, b->txn, d->statement, ck_writer(b->work, e)))
+            edge(b, point, writer_point(b, e), d->range ? CK_RW_RANGE : CK_RW);
+}
+
 static void read_edges(void *arg, const struct ck_dependency *d) {
     struct builder *b = arg;
     uint32_t point = b->g->first_point[b->txn] + (b->statements ? d->statement : 0);
@@ -58,7 +74,9 @@ static void read_edges(void *arg, const struct ck_dependency *d) {
         uint32_t writer = writer_point(b, d->from);
         if (writer != b->own) edge(b, writer, point, CK_WR);
     }
-    if (d->next != CK_NO_ENTRY) {
+    if (d->next != CK_NO_ENTRY && b->statements && !b->work->h->stamps) {
+        atomic_view_edges(b, d, point);
+    } else if (d->next != CK_NO_ENTRY) {
         uint32_t writer = writer_point(b, d->next);
         if (writer != b->own) edge(b, point, writer, d->range ? CK_RW_RANGE : CK_RW);
     }

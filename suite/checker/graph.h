@@ -34,6 +34,8 @@ void ck_dependencies(const struct ck_work *work, uint32_t txn, ck_dependency_fn 
 /* The entry of the version that a read of a present value was answered with, or CK_NO_ENTRY. */
 uint32_t ck_entry_of(const struct ck_work *work, uint64_t op);
 uint32_t ck_find_entry(const struct ck_work *work, uint64_t op); /* the same by the version on record */
+/* Whether the transaction had read from the writer by the end of that statement. */
+bool ck_reads_from(const struct ck_work *work, uint32_t txn, uint32_t statement, uint32_t writer);
 uint32_t ck_statements(const struct ck_work *work, const struct hs_txn *txn);
 static inline uint32_t ck_writer(const struct ck_work *work, uint32_t entry) {
     return work->txn_at[work->versions->entries[entry] >> 1];

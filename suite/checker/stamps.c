@@ -47,8 +47,7 @@ static bool lift_version(struct search *s, const struct hs_op *op) {
     if (position == 0) return false;
     uint32_t index = ck_version_at(v, op->key, position);
     if (index + 1 == v->start[op->key] || v->entries[index] != position << 1) return false;
-    const struct hs_op *write = ck_last_write(s->work->h, &s->work->h->txns[s->work->txn_at[position]], op->key);
-    if (write->value != op->value) return false;
+    if (v->values[index] != op->value) return false;
     if (s->stamp < position) s->stamp = position;
     bool overwritten = index + 1 < v->end[op->key] && v->entries[index + 1] >> 1 <= s->stamp;
     return !overwritten && s->stamp <= s->limit;
@@ -223,11 +222,40 @@ static uint32_t stamp_of(const struct ck_work *work, uint32_t txn) {
     return snapshot ? ck_position(work, t->snapshot) : 0;
 }
 
+/* What the search for the stamp of a later transaction will touch. */
+enum { OPS_AHEAD = 12, KEYS_AHEAD = 8, ENTRIES_AHEAD = 4, OPS_FETCHED = 16 };
+
+static void fetch_keys(const struct ck_work *work, uint32_t txn, bool entries) {
+    const struct hs_txn *t = &work->h->txns[txn];
+    const struct hs_op *ops = work->h->ops + t->first_op;
+    uint32_t count = t->op_count < OPS_FETCHED ? t->op_count : OPS_FETCHED;
+    for (uint32_t i = 0; i < count; i++) {
+        if (ops[i].kind == HS_SCAN) continue;
+        if (entries) {
+            __builtin_prefetch(&work->versions->entries[work->versions->start[ops[i].key]]);
+            __builtin_prefetch(&work->versions->values[work->versions->start[ops[i].key]]);
+            continue;
+        }
+        ck_position_fetch(work, ops[i].version);
+        __builtin_prefetch(&work->versions->start[ops[i].key]);
+        __builtin_prefetch(&work->versions->end[ops[i].key]);
+    }
+}
+
+static void fetch_ahead(const struct ck_work *work, const struct readers *r, size_t i) {
+    if (i + OPS_AHEAD >= r->count) return;
+    const char *ops = (const char *)(work->h->ops + work->h->txns[r->by_begin[i + OPS_AHEAD].txn].first_op);
+    for (unsigned line = 0; line < 4; line++) __builtin_prefetch(ops + line * 64u);
+    fetch_keys(work, r->by_begin[i + KEYS_AHEAD].txn, false);
+    fetch_keys(work, r->by_begin[i + ENTRIES_AHEAD].txn, true);
+}
+
 static void judge_in_order(struct ck_work *work, struct readers *r) {
     const struct hs_history *h = work->h;
     for (size_t i = 0; i < r->count; i++) {
         uint32_t txn = r->by_begin[i].txn, *session = NULL;
         const struct hs_txn *t = &h->txns[txn];
+        fetch_ahead(work, r, i);
         for (; work->strict && r->by_end[r->ended].key < t->begin; r->ended++) {
             uint32_t stamp = stamp_of(work, r->by_end[r->ended].txn);
             if (stamp > r->floor) r->floor = stamp;

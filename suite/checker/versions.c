@@ -22,9 +22,21 @@ static size_t count_entries(struct ck_work *work, uint32_t *counts) {
     return sum;
 }
 
+enum { AHEAD = 8 };
+
+static inline void fetch_ahead(const struct ck_work *work, const uint32_t *column, uint32_t p) {
+    if (p + AHEAD > work->commit_count) return;
+    const struct hs_txn *txn = &work->h->txns[work->txn_at[p + AHEAD]];
+    const struct hs_op *ops = work->h->ops + txn->first_op;
+    uint32_t count = txn->op_count < 16 ? txn->op_count : 16;
+    for (uint32_t i = 0; i < count; i++)
+        if (ck_is_write(&ops[i])) __builtin_prefetch(&column[ops[i].key], 1);
+}
+
 static void fill_entries(struct ck_work *work, struct ck_versions *versions) {
     const struct hs_history *h = work->h;
     for (uint32_t p = 1; p <= work->commit_count; p++) {
+        fetch_ahead(work, versions->end, p);
         const struct hs_txn *txn = &h->txns[work->txn_at[p]];
         const struct hs_op *ops = h->ops + txn->first_op;
         for (uint32_t i = 0; i < txn->op_count; i++) {
@@ -32,10 +44,10 @@ static void fill_entries(struct ck_work *work, struct ck_versions *versions) {
             uint32_t key = ops[i].key, *end = &versions->end[key];
             uint32_t entry = p << 1 | (ops[i].kind == HS_DELETE);
             if (ops[i].kind == HS_DELETE) versions->deleted[key >> 6] |= (uint64_t)1 << (key & 63);
-            if (*end > versions->start[key] && versions->entries[*end - 1] >> 1 == p)
-                versions->entries[*end - 1] = entry;
-            else
-                versions->entries[(*end)++] = entry;
+            bool again = *end > versions->start[key] && versions->entries[*end - 1] >> 1 == p;
+            if (!again) ++*end;
+            versions->entries[*end - 1] = entry;
+            versions->values[*end - 1] = ops[i].kind == HS_DELETE ? HS_ABSENT : ops[i].value;
         }
     }
 }
@@ -55,7 +67,8 @@ bool ck_versions_build(struct ck_work *work) {
         return false;
     }
     versions->entries = ck_zalloc(work, versions->count, sizeof(*versions->entries));
-    if (versions->entries == NULL) return false;
+    versions->values = ck_alloc(work, versions->count, sizeof(*versions->values));
+    if (work->status != VARVE_OK) return false;
     uint32_t sum = 0;
     for (size_t k = 0; k < keys; k++) {
         uint32_t n = versions->start[k];
@@ -73,6 +86,7 @@ void ck_versions_release(struct ck_work *work) {
     ck_free(work, versions->end, work->h->key_count, sizeof(*versions->end));
     ck_free(work, versions->deleted, work->h->key_count / 64 + 1, sizeof(*versions->deleted));
     ck_free(work, versions->entries, versions->count, sizeof(*versions->entries));
+    ck_free(work, versions->values, versions->count, sizeof(*versions->values));
     ck_free(work, versions, 1, sizeof(*versions));
     work->versions = NULL;
 }

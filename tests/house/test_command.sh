@@ -101,5 +101,12 @@ done
 expect 0 - "$varve" check "$scratch/h.binary" --convert jsonl --out "$scratch/h"
 expect 0 - cmp "$scratch/h" "$scratch/h.jsonl"
 expect 3 'standard output' bash -c "'$varve' check --make 5000 --convert jsonl >/dev/full"
+# --run: what --export keeps is the last run's history, and it is judged as it was
+expect 0 'bytes/txn  ok' "$varve" check --run --cc occ,mvcc --isolation rr,si --txns 300 --export "$scratch/run"
+expect 0 '"level":"snapshot"' cat "$scratch/run"
+expect 0 'ok: ' "$varve" check "$scratch/run"
+expect 3 'No such file' "$varve" check --run --cc mvcc --isolation si --txns 100 --export "$scratch/none/run"
+expect 2 'mvcc, 2pl, occ or all' "$varve" check --run --cc mvc
+expect 2 'its value is missing' "$varve" check --run --export
 [ $bad = 0 ] && echo "the command answers as it should"
 exit $bad

@@ -1,15 +1,14 @@
 #!/usr/bin/env bash
 # The published counterexamples of tests/suite/check: `varve check` must come to the verdict, and to one of the anomalies,
-# that expected.tsv gives, from the file as it is and from our own forms of it. Rows of open.tsv are those where it does
-# not yet: they are shown.
+# that expected.tsv gives, from the file as it is and from our own forms of it.
 # Environment: VARVE_SOURCE, VARVE_COMMAND. usage: test_published.sh [PATTERN]: the rows that hold it
 # SPDX-License-Identifier: MIT
 set -u
 folder=$VARVE_SOURCE/tests/suite/check
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-bad=0 rows=0 left=0
-declare -A seen open
+bad=0 rows=0
+declare -A seen
 fault() {
     echo "$1" >&2
     bad=$((bad + 1))
@@ -27,9 +26,6 @@ judge() {
         echo "'$out'; one of $5 wanted"
     fi
 }
-while IFS=$'\t' read -r file level options _; do
-    [[ $file = \#* ]] || open["$file at $level $options"]=1
-done <"$folder/open.tsv"
 while IFS=$'\t' read -r file level options verdict anomaly _; do
     [[ $file = \#* ]] && continue
     row="$file at $level $options"
@@ -43,18 +39,11 @@ while IFS=$'\t' read -r file level options verdict anomaly _; do
         other=$(judge "$scratch/h" "$level" "$options" "$verdict" "$anomaly")
         [ "$other" = "$wrong" ] || fault "$row: as $form: $other"
     done
-    if [ -n "${open[$row]:-}" ]; then
-        unset "open[$row]"
-        left=$((left + 1))
-        echo "open: $row: ${wrong:-comes out right now: take it out of open.tsv}"
-    elif [ -n "$wrong" ]; then
-        fault "$row: $wrong"
-    fi
+    [ -z "$wrong" ] || fault "$row: $wrong"
 done <"$folder/expected.tsv"
 for path in "$folder"/*/*; do
     [ -n "${seen[${path#"$folder"/}]:-}" ] || fault "${path#"$folder"/}: not in expected.tsv"
 done
-[ -n "${1:-}" ] || for row in "${!open[@]}"; do fault "$row: in open.tsv, not in expected.tsv"; done
 [ $rows -gt 0 ] || fault "no row was tried"
-echo "$rows rows, $left of them open, $bad faults"
+echo "$rows rows, $bad faults"
 [ $bad = 0 ]

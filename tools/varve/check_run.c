@@ -23,8 +23,7 @@ struct plan {
     bool schemes[SCHEMES];
     bool levels[LEVELS + 1]; /* [0]: mixed, else varve_isolation */
     const char *directory, *export;
-    bool json;
-    uint64_t runs, txns, violations, unknown;
+    uint64_t planned, runs, txns, violations, unknown;
 };
 
 static const char usage[] =
@@ -33,7 +32,8 @@ static const char usage[] =
     "  runs N random transactions at each scheme and level, records them and judges the history.\n"
     "  --dir DIR     with files, a log and checkpoints in a new directory DIR (else in memory)\n"
     "  --switch      the scheme is switched while transactions run\n"
-    "  --export FILE the history of the last run, or of the first violation, shrunk\n";
+    "  --export FILE the history of the last run, or of the first violation, shrunk, as JSON lines\n"
+    "  Each run says how many bytes its history took, and how many more it took to judge it.\n";
 
 static int complain(const char *option, const char *why) {
     fprintf(stderr, "varve check --run: %s: %s\n%s", option, why, usage);
@@ -135,13 +135,13 @@ static int explain(struct plan *plan, const struct hs_history *history, const st
                    const struct ck_report *report) {
     struct hs_history small;
     struct ck_report small_report;
-    plan->violations++;
+    bool first = plan->violations++ == 0;
     printf("    %s: %s\n%s\n", ck_anomaly_name(report->finding.anomaly), ck_anomaly_about(report->finding.anomaly),
            report->finding.proof);
     if (history->txn_count > 200000 || ck_shrink(history, options, report, &small, &small_report) != VARVE_OK)
-        return keep(plan, history);
+        return first ? keep(plan, history) : 0;
     printf("    shrunk to %zu transactions:\n%s\n", small.txn_count, small_report.finding.proof);
-    int status = keep(plan, &small);
+    int status = first ? keep(plan, &small) : 0;
     hs_release(&small);
     return status;
 }
@@ -154,8 +154,11 @@ static int judge(struct plan *plan, const struct hs_history *history, const stru
     if (status != VARVE_OK) return cmd_fail("check", status, varve_strerror(status));
     for (unsigned i = 0; i < report.pass_count; i++) ns += report.passes[i].ns;
     static const char *const words[] = {"ok", "VIOLATION", "unknown"};
-    printf("%10llu committed %9llu aborted  run %6.1f s  check %5.1f s  %s\n", (unsigned long long)result->committed,
-           (unsigned long long)result->aborted, result->seconds, (double)ns * 1e-9, words[report.verdict]);
+    uint64_t txns = history->txn_count == 0 ? 1 : history->txn_count;
+    printf("%10llu committed %9llu aborted  run %6.1f s  check %5.1f s  %llu + %llu bytes/txn  %s\n",
+           (unsigned long long)result->committed, (unsigned long long)result->aborted, result->seconds,
+           (double)ns * 1e-9, (unsigned long long)(hs_memory(history) / txns),
+           (unsigned long long)(report.memory_bytes / txns), words[report.verdict]);
     plan->runs++;
     plan->txns += result->committed + result->aborted;
     if (report.verdict == CK_UNKNOWN) {
@@ -163,7 +166,8 @@ static int judge(struct plan *plan, const struct hs_history *history, const stru
         printf("    %s\n", report.unknown);
     }
     fflush(stdout);
-    return report.verdict == CK_VIOLATION ? explain(plan, history, &options, &report) : 0;
+    if (report.verdict == CK_VIOLATION) return explain(plan, history, &options, &report);
+    return plan->runs == plan->planned && plan->violations == 0 ? keep(plan, history) : 0;
 }
 
 static int one_run(struct plan *plan, unsigned scheme, unsigned level) {
@@ -197,6 +201,8 @@ int cmd_check_run(int argc, char **argv) {
                         .schemes = {true, true, true},
                         .levels = {false, true, true, true, true, true}};
     int status = take_options(&plan, argc, argv);
+    for (unsigned i = 0; i < SCHEMES * (LEVELS + 1); i++)
+        plan.planned += plan.schemes[i % SCHEMES] && plan.levels[i / SCHEMES];
     for (unsigned scheme = 0; scheme < SCHEMES && status == 0; scheme++)
         for (unsigned level = 0; level <= LEVELS && status == 0; level++)
             if (plan.schemes[scheme] && plan.levels[level]) status = one_run(&plan, scheme, level);

@@ -7,13 +7,13 @@
  */
 #include "record/lane.h"
 
-#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #include "txn/txn.h"
 
-enum { FIRST_CAPACITY = 1 << 12 };
+enum { FIRST_CAPACITY = 1 << 13 };
 
 static uint64_t now_ns(void) {
     struct timespec t;
@@ -41,11 +41,22 @@ uint32_t rc_key_number(varve_slice key) {
 
 /* --- columns ------------------------------------------------------------------------------------------------------ */
 
+/* Pages of their own: a column doubles by moving its pages, not its bytes, and what is given back is back, whichever
+ * thread filled it. */
+static void *pages(void *column, size_t now, size_t wanted) {
+    void *larger = column == NULL ? mmap(NULL, wanted, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+                                  : mremap(column, now, wanted, MREMAP_MAYMOVE);
+    return larger != MAP_FAILED ? larger : NULL;
+}
+static void pages_free(void *column, size_t bytes) {
+    if (column != NULL) (void)munmap(column, bytes);
+}
+
 /* Room for one more; false when there is none, and the lane records no further. */
 static bool grow(struct rc_lane *lane, void **column, size_t count, size_t *capacity, size_t size) {
     if (count < *capacity) return true;
     size_t wanted = *capacity == 0 ? FIRST_CAPACITY : *capacity * 2;
-    void *larger = realloc(*column, wanted * size);
+    void *larger = pages(*column, *capacity * size, wanted * size);
     if (larger == NULL) {
         lane->out_of_memory = true;
         return false;
@@ -95,13 +106,14 @@ void rc_lane_open(struct rc_lane *lane, varve_db *db, varve_table *table, uint32
 }
 
 void rc_lane_close(struct rc_lane *lane) {
-    free(lane->txns);
-    free(lane->ops);
-    free(lane->ranges);
+    pages_free(lane->txns, lane->txn_capacity * sizeof(*lane->txns));
+    pages_free(lane->ops, lane->op_capacity * sizeof(*lane->ops));
+    pages_free(lane->ranges, lane->range_capacity * sizeof(*lane->ranges));
     lane->txns = NULL;
     lane->ops = NULL;
     lane->ranges = NULL;
     lane->txn_count = lane->op_count = lane->range_count = 0;
+    lane->txn_capacity = lane->op_capacity = lane->range_capacity = 0;
 }
 
 int rc_begin(struct rc_lane *lane, varve_isolation level, bool read_only, uint64_t retry_token) {

@@ -4,9 +4,6 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include <stdlib.h>
-#include <string.h>
-
 #include "record/lane.h"
 
 /* Every key that a lane could name, in order: ids are the numbers themselves. */
@@ -32,47 +29,37 @@ static uint32_t highest_key(const struct rc_lane *lanes, unsigned count) {
     return highest;
 }
 
-static int reserve(struct hs_history *h, const struct rc_lane *lanes, unsigned count) {
-    size_t txns = 0, ops = 0, ranges = 0;
-    for (unsigned n = 0; n < count; n++) {
-        txns += lanes[n].txn_count;
-        ops += lanes[n].op_count;
-        ranges += lanes[n].range_count;
+static int append_ops(struct hs_history *h, const struct hs_op *ops, size_t count, uint32_t first_range) {
+    for (size_t i = 0; i < count; i++) {
+        struct hs_op op = ops[i];
+        if (op.kind == HS_SCAN) op.key += first_range;
+        int status = hs_op_add(h, &op);
+        if (status != VARVE_OK) return status;
     }
-    h->txns = malloc((txns + 1) * sizeof(*h->txns));
-    h->ops = malloc((ops + 1) * sizeof(*h->ops));
-    h->ranges = malloc((ranges + 1) * sizeof(*h->ranges));
-    h->txn_capacity = txns + 1;
-    h->op_capacity = ops + 1;
-    h->range_capacity = ranges + 1;
-    return h->txns != NULL && h->ops != NULL && h->ranges != NULL ? VARVE_OK : VARVE_NOMEM;
+    return VARVE_OK;
 }
 
-static void append(struct hs_history *h, const struct rc_lane *lane) {
-    for (size_t i = 0; i < lane->txn_count; i++) {
-        h->txns[h->txn_count] = lane->txns[i];
-        h->txns[h->txn_count++].first_op += h->op_count;
+static int append(struct hs_history *h, const struct rc_lane *lane) {
+    uint32_t first_range = (uint32_t)h->range_count, index;
+    int status = VARVE_OK;
+    for (size_t i = 0; i < lane->range_count && status == VARVE_OK; i++)
+        status = hs_range_add(h, &lane->ranges[i], &index);
+    for (size_t i = 0; i < lane->txn_count && status == VARVE_OK; i++) {
+        const struct hs_txn *txn = &lane->txns[i];
+        status = hs_txn_add(h, txn);
+        if (status == VARVE_OK) status = append_ops(h, lane->ops + txn->first_op, txn->op_count, first_range);
     }
-    for (size_t i = 0; i < lane->op_count; i++) {
-        struct hs_op *op = &h->ops[h->op_count + i];
-        *op = lane->ops[i];
-        if (op->kind == HS_SCAN) op->key += (uint32_t)h->range_count;
-    }
-    h->op_count += lane->op_count;
-    if (lane->range_count != 0)
-        memcpy(h->ranges + h->range_count, lane->ranges, lane->range_count * sizeof(*h->ranges));
-    h->range_count += lane->range_count;
+    return status;
 }
 
 int rc_gather(struct rc_lane *lanes, unsigned count, struct hs_history *history, struct hs_problem *problem) {
     hs_init(history);
     int status = name_keys(history, highest_key(lanes, count) + 1);
-    if (status == VARVE_OK) status = reserve(history, lanes, count);
-    if (status != VARVE_OK) return status;
-    for (unsigned n = 0; n < count; n++) {
-        append(history, &lanes[n]);
+    for (unsigned n = 0; n < count && status == VARVE_OK; n++) {
+        status = append(history, &lanes[n]);
         rc_lane_close(&lanes[n]);
     }
+    if (status != VARVE_OK) return status;
     history->stamps = history->timed = history->by_session = true;
     return hs_finish(history, problem);
 }

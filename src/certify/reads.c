@@ -93,7 +93,8 @@ static int note_leaf(struct vcc_txn *t, uint32_t index, const struct vst_portion
         }
     }
     VB_TRY(grow(t, (void **)&reads->nodes, reads->node_count, &reads->node_capacity, sizeof *reads->nodes));
-    reads->nodes[reads->node_count++] = (struct vcc_node_entry){portion->leaf, portion->phantom, index};
+    uint32_t phantom = VB_PLANTED(95) ? vst_phantom_now(portion->leaf) : portion->phantom;
+    reads->nodes[reads->node_count++] = (struct vcc_node_entry){portion->leaf, phantom, index};
     range->nodes++;
     return VARVE_OK;
 }

@@ -28,6 +28,7 @@
     X(read_older, "read.older", "the record's own version is too new, the chain not yet walked")                      \
     X(read_copied, "read.copied", "a version was read, not yet noted in the read set")                                \
     X(scan_portion, "scan.portion", "a leaf's records are at hand, none of them read")                                \
+    X(gap_found, "gap.found", "the record behind an absent key was looked up, its gap is not yet locked")             \
     X(scan_crossed, "scan.crossed", "a gap is about to be noted or locked")                                           \
     /* write */                                                                                                       \
     X(write_settled, "write.settled", "presence was looked at, the row not yet asked for")                            \

@@ -211,7 +211,7 @@ static void inherit(struct vk_write *write, const struct vk_write *previous) {
     write->locked = previous->locked;
     write->new_ghost = previous->new_ghost;
     write->held |= previous->held;
-    write->precondition = previous->precondition;
+    if (!VB_PLANTED(91)) write->precondition = previous->precondition;
 }
 
 int vk_wset_add(struct vk_wset *wset, const struct vk_write *write, struct vk_write **added) {

@@ -106,8 +106,9 @@ static int lock_absence(struct vcc_txn *t, struct vst_table *table, varve_slice 
     struct vcc_step step = {.to = key, .to_inclusive = true};
     struct vst_record *guard = guard_of(&scan, &step);
     if (vb_equal(vst_record_key(guard), key)) return VCC_RETRY;
+    VK_YIELD(t->domain, gap_found);
     VB_TRY(vlm_acquire(t, guard, VLM_GS));
-    return still_guards(&scan, &step, guard) ? VARVE_OK : VCC_RETRY;
+    return still_guards(&scan, &step, guard) || VB_PLANTED(92) ? VARVE_OK : VCC_RETRY;
 }
 
 static int range(struct vcc_txn *t, struct vcc_scan *scan, const struct vcc_step *step) {

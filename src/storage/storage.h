@@ -48,6 +48,11 @@ void vst_lookup_many(struct vst_table *table, const varve_slice *keys, struct vs
 
 /* True: the leaf is not obsolete and no key was linked to it or unlinked from it, nor was it split, since `phantom`. */
 bool vst_phantom_same(const struct vst_leaf *leaf, uint32_t phantom);
+#ifdef VARVE_PLANTED
+uint32_t vst_phantom_now(const struct vst_leaf *leaf);
+#else
+#define vst_phantom_now(leaf) 0
+#endif
 
 /* --- ordered access, one leaf at a time -------------------------------------------------------------------------- */
 

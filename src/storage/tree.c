@@ -152,6 +152,10 @@ bool vst_phantom_same(const struct vst_leaf *leaf, uint32_t phantom) {
     return (word & VST_OLC_OBSOLETE) == 0 && vst_word_phantom(word) == phantom;
 }
 
+#ifdef VARVE_PLANTED
+uint32_t vst_phantom_now(const struct vst_leaf *leaf) { return vst_word_phantom(vb_load_acquire(&leaf->node.word)); }
+#endif
+
 bool vst_leaf_same(const struct vst_leaf *leaf, uint32_t olc) {
     /* A gap lock taken just now is seen by whoever latches the leaf after this load. */
     vb_fence_seq_cst();

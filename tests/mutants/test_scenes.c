@@ -173,6 +173,21 @@ static const struct scene scenes[] = {
      .programs = {"b; rs a m; w n 1; c", "b; r n; w a 1; c"}, .script = "1:2 2 1"},
     {.name = "88-cut-takes-too-much", .schemes = "mvcc occ 2pl", .init = XY, .programs = {"b; w x 1; c", "b; w y 1; c"},
      .script = "1@cut.clock 2 1", .durable = 1},
+    {.name = "89-committers-unseen", .schemes = "mvcc occ", .init = "x=0",
+     .programs = {"b; s a m; w x 1; c", "b; r x; w b 1; c"}, .script = "1:2 2@stamp.committing 1 2"},
+    {.name = "90-dead-record", .schemes = "mvcc occ", .init = "k=0",
+     .programs = {"b rc; r k; r k; c", "b; d k; c", "b; w z 1; c", "b; w k 5; c"}, .script = "2 3 1:2 gc 4 1",
+     .never = {"- - ok"}, .never_only = 1},
+    {.name = "91-insert-then-put", .schemes = "mvcc occ 2pl",
+     .programs = {"b; i k 1; w k 2; c", "b; i k 3; w k 4; c"}, .script = "1:3 2:3 1 2"},
+    {.name = "92-another-gap", .schemes = "2pl", .init = "x=0", .programs = {"b; r p; r p; c", "b; w p 1; c"},
+     .script = "1@gap.found 2 1"},
+    {.name = "93-lost-at-snapshot", .schemes = "mvcc occ 2pl", .init = "x=0",
+     .programs = {"b si; r x; w x 1; c", "b si; r x; w x 2; c"}, .script = "1:3 2:3 1 2"},
+    {.name = "95-counter-too-late", .schemes = "mvcc occ", .init = "x=0",
+     .programs = {"b; s a m; w x 1; c", "b; r x; w b 1; c"}, .script = "1@scan.crossed 2 1"},
+    {.name = "96-ranges-in-extensions", .schemes = "mvcc occ", .init = "x=0",
+     .programs = {"b; s a m; r x; c", "b; w b 1; w x 1; c"}, .script = "1:2 2 1"},
 };
 enum { SCENES = sizeof scenes / sizeof *scenes };
 

@@ -26,6 +26,16 @@ static bool any_unordered(const struct ck_blackbox *b) {
     return false;
 }
 
+/* Whether an order that is not known can matter. Elements that nobody read follow what is known in any order that the
+ * rest leaves, so for lists only where the first committer of two must win. */
+static bool order_matters(const struct ck_blackbox *b) {
+    const struct ck_work *work = b->work;
+    bool matters = work->h->shape != HS_LISTS;
+    for (size_t t = 0; t < work->h->txn_count && !matters; t++)
+        matters = ck_level(work, &work->h->txns[t]) == VARVE_SNAPSHOT;
+    return matters && any_unordered(b);
+}
+
 /* --- the guess: Kahn's order of the known graph, the earliest end first
  * -------------------------------------------------- */
 
@@ -114,8 +124,7 @@ static bool guess_holds(struct ck_blackbox *b, const struct ck_graph *known) {
 static void decide(struct ck_blackbox *b, const struct ck_graph *known) {
     struct ck_work *work = b->work;
     uint64_t began = ck_now_ns();
-    bool lists = work->h->shape == HS_LISTS;
-    if (ck_cycles(work, known) || work->found || lists || !any_unordered(b)) {
+    if (ck_cycles(work, known) || work->found || !order_matters(b)) {
         ck_pass(work, "cycles", began, work->report->committed);
         return;
     }
@@ -145,7 +154,7 @@ static void judge_without_time(struct ck_blackbox *b) {
     struct ck_finding kept = work->report->finding;
     bool strict = work->strict, sessions = work->sessions;
     bool timely = work->found && (kept.anomaly == CK_REAL_TIME || kept.anomaly == CK_SESSION);
-    if (!timely || work->status != VARVE_OK || work->h->shape == HS_LISTS || !any_unordered(b)) return;
+    if (!timely || work->status != VARVE_OK || !order_matters(b)) return;
     work->strict = work->sessions = work->found = false;
     memset(&work->report->finding, 0, sizeof(kept));
     judge_graph(b);

@@ -50,8 +50,13 @@ bool ck_partial_build(struct ck_blackbox *b); /* `later` from the pairs */
 
 void ck_lists_resolve(struct ck_blackbox *b);     /* lists.c: versions, slots and what is not in order */
 void ck_registers_resolve(struct ck_blackbox *b); /* registers.c: versions, slots, pairs that updates tell */
+/* registers.c: adds the pairs that follow from what readers found at the level they are judged at. */
+void ck_registers_hints(struct ck_blackbox *b);
 /* registers.c: puts every unordered key in the order of `rank` by transaction. */
 bool ck_registers_settle(struct ck_blackbox *b, const uint32_t *rank);
+
+/* guess.c: an order of the transactions with writes, by rank, in which what is known can have happened; it is a guess. */
+bool ck_guess(struct ck_blackbox *b, const struct ck_graph *known, uint32_t *rank);
 
 enum ck_search { CK_SEARCH_LEGAL, CK_SEARCH_ILLEGAL, CK_SEARCH_GAVE_UP };
 /* search.c: is there an order of the versions of unordered keys without a cycle? ILLEGAL: a finding was made. */

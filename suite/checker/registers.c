@@ -241,3 +241,41 @@ bool ck_registers_settle(struct ck_blackbox *b, const uint32_t *rank) {
     ck_free(work, items, entries, 2 * sizeof(*items));
     return work->status == VARVE_OK;
 }
+
+/* --- what readers tell
+ * ------------------------------------------------------------------------------------------------- */
+
+enum { WRITERS_LOOKED_AT = 1024 };
+
+/* The reader found `entry` of the key when another writer of the key had committed: that one came before. Known are
+ * those that it read from too, not later than this, and those that were acknowledged before it began. */
+static void pair_with(const struct registers *r, uint32_t txn, uint32_t statement, uint32_t key, uint32_t entry) {
+    const struct ck_versions *v = r->work->versions;
+    const struct hs_txn *txns = r->h->txns, *t = &txns[txn], *w = &txns[ck_writer(r->work, entry)];
+    bool strict = r->work->strict, time = strict && ck_level(r->work, t) >= VARVE_REPEATABLE_READ;
+    if (v->end[key] - v->start[key] > WRITERS_LOOKED_AT) return;
+    for (uint32_t e = v->start[key]; e < v->end[key]; e++) {
+        uint32_t other = ck_writer(r->work, e);
+        if (e == entry || other == txn || (strict && txns[other].end < w->begin)) continue;
+        bool known = time && txns[other].end < t->begin;
+        if (known || ck_reads_from(r->work, txn, statement, other)) (void)ck_pair_add(r->b, e, entry);
+    }
+}
+
+void ck_registers_hints(struct ck_blackbox *b) {
+    const struct registers own = {.b = b, .work = b->work, .h = b->work->h}, *r = &own;
+    for (size_t t = 0; t < r->h->txn_count; t++) {
+        const struct hs_txn *txn = &r->h->txns[t];
+        const struct hs_op *ops = r->h->ops;
+        varve_isolation level = ck_level(r->work, txn);
+        bool weak = level == VARVE_READ_COMMITTED, torn = weak && ck_torn(r->work, txn);
+        uint32_t statement = 0;
+        if (!ck_committed(r->work, (uint32_t)t) || level == VARVE_READ_UNCOMMITTED) continue;
+        for (uint64_t i = txn->first_op; i < txn->first_op + txn->op_count; i++) {
+            if (i != txn->first_op) statement += torn || ops[i].statement != ops[i - 1].statement;
+            uint32_t entry = r->work->slots[i], key = ops[i].key;
+            if (entry == CK_NO_ENTRY || (r->b->partial.unordered[key >> 6] >> (key & 63) & 1) == 0) continue;
+            pair_with(r, (uint32_t)t, weak ? statement : UINT32_MAX, key, entry);
+        }
+    }
+}

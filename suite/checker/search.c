@@ -62,8 +62,9 @@ static bool close_known(struct search *s, uint64_t *m) {
     const struct ck_graph *g = s->g;
     uint32_t *component = ck_alloc(s->work, g->points, sizeof(*component));
     struct ck_item *order = ck_alloc(s->work, g->points, 2 * sizeof(*order));
+    bool cyclic = false;
     if (s->work->status == VARVE_OK) {
-        (void)ck_components(s->work, g, UINT32_MAX, component);
+        cyclic = ck_components(s->work, g, UINT32_MAX, component); /* then there is nothing to close */
         for (uint32_t p = 0; p < g->points; p++) order[p] = (struct ck_item){UINT32_MAX - component[p], p, 0};
         ck_sort(order, order + g->points, g->points);
         for (uint32_t i = 0; i < g->points; i++) {
@@ -80,7 +81,7 @@ static bool close_known(struct search *s, uint64_t *m) {
     }
     ck_free(s->work, component, g->points, sizeof(*component));
     ck_free(s->work, order, g->points, 2 * sizeof(*order));
-    return s->work->status == VARVE_OK;
+    return s->work->status == VARVE_OK && !cyclic;
 }
 
 /* --- what is left
@@ -183,6 +184,7 @@ static bool propagate(struct search *s, uint64_t *m, struct ck_pair *left, size_
         size_t kept = 0;
         changed = false;
         for (size_t i = 0; i < *count; i++) {
+            if (s->steps == 0) return true; /* the caller sees that and gives up */
             struct ck_pair pair = left[i];
             bool forth = possible(s, m, pair.before, pair.after), back = possible(s, m, pair.after, pair.before);
             if (!forth && !back) {

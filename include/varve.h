@@ -324,7 +324,8 @@ VARVE_API VARVE_CHECKED int varve_run(varve_db *db, const varve_txn_options *opt
 
 /* The value of a key: OK or NOTFOUND. The transaction's own writes are seen. */
 VARVE_API VARVE_CHECKED int varve_get(varve_txn *txn, varve_table *t, varve_slice key, varve_slice *value);
-/* The same for the newest version, holding a lock that keeps other writers out until this transaction ends. */
+/* The same for the newest version, holding a lock that keeps other writers out until this transaction ends. CONFLICT when
+ * that is newer than a snapshot (or, at read committed, than what an open cursor reads). */
 VARVE_API VARVE_CHECKED int varve_get_for_update(varve_txn *txn, varve_table *t, varve_slice key, varve_slice *value);
 /* `count` keys at once: statuses[i] is OK or NOTFOUND and values[i] is set where OK. Arrays of [count]. */
 VARVE_API VARVE_CHECKED int varve_get_many(varve_txn *txn, varve_table *t, const varve_slice *keys, varve_slice *values,

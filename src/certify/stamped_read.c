@@ -38,6 +38,9 @@ static int lock_newest(struct vcc_txn *t, struct vst_record *record) {
         return vcc_refuse(t, VARVE_CONFLICT, VARVE_REASON_WRITE_WRITE, NULL, vst_record_key(record),
                           "it has a newer version than the snapshot");
     if (t->level == VARVE_READ_COMMITTED) {
+        if (t->open_statements > 1) /* besides this one: a cursor, whose rows are to be of one state */
+            return vcc_refuse(t, VARVE_CONFLICT, VARVE_REASON_STALE, NULL, vst_record_key(record),
+                              "it has a newer version than the open cursor reads");
         t->snap = vk_snapshot_register(t->domain, t->slot);
         t->snap_moves++;
         return VARVE_OK;

@@ -1,7 +1,7 @@
 /* weave.c - the fibres of an explored run, and the hooks under them.
  *
- *  W1  a fibre is ready, waiting (for its slot's wake-up, which only vk_wake gives) or spinning (it may look again once
- *      anybody else has had a turn); a lost wake-up therefore stays lost, and shows as a hang
+ *  W1  a fibre is ready, or it spins: it may look again once anybody else has had a turn. Who sleeps looks at its futex
+ *      word and goes on only when that has changed, so a lost wake-up stays lost, and shows as a hang
  *  W2  the depth of read sections is kept for each fibre; a grace period ends when every fibre that was in a section has
  *      been seen outside one
  *  W3  the clock stands still; only when nobody can go on does it move, so that a search for deadlocks and a lock timeout
@@ -25,12 +25,10 @@
 
 enum { JANITOR_ROUNDS = 3, SLOTS = 16, TICK_NS = 1000000, HANG_NS = 2000000000, FIRST_KEY = 10, FILLERS = 6, ATTEMPTS = 5 };
 
-enum state { READY, WAITING, SPINNING, ENDED };
+enum state { READY, SPINNING, ENDED };
 
 struct weaver {
     enum state state;
-    unsigned slot;      /* waiting for this slot's wake-up */
-    bool woken;
     uint64_t seen;      /* progress when it began to spin */
     unsigned depth;     /* of read sections, while it does not run */
     bool in_section_at_sync;
@@ -76,7 +74,6 @@ static void mix(struct weave *w, uint64_t word) {
 static bool can_go(const struct weave *w, unsigned i) {
     const struct weaver *f = &w->fibres[i];
     if (f->state == READY) return true;
-    if (f->state == WAITING) return f->woken || w->drain;
     return f->state == SPINNING && (f->seen != w->progress || w->drain);
 }
 
@@ -107,9 +104,7 @@ static void switch_to(struct weave *w, unsigned next) {
 /* Nobody can go on: time moves (W3). */
 static void let_time_pass(struct weave *w) {
     w->now_ns += TICK_NS << (w->now_ns / (200 * TICK_NS) < 8 ? w->now_ns / (200 * TICK_NS) : 8);
-    w->progress++;
-    for (unsigned i = 0; i < w->count; i++)
-        if (w->fibres[i].state == WAITING) w->fibres[i].woken = true; /* to look at the clock */
+    w->progress++; /* sleepers look at the clock */
     if (w->now_ns < HANG_NS || w->drain) return;
     w->outcome->hang = true;
     w->drain = true;
@@ -156,25 +151,6 @@ static bool on_fault(void *arg, const char *point) {
     struct weave *w = arg;
     (void)point;
     return w->on && ++w->outcome->faults == w->setup->fault;
-}
-
-static bool on_wait(void *arg, const struct vk_wait_info *info) {
-    struct weave *w = arg;
-    if (!w->on) return false;
-    struct weaver *f = &w->fibres[w->current];
-    f->slot = info->slot;
-    f->woken = false;
-    f->state = info->slot != 0 ? WAITING : SPINNING;
-    f->seen = w->progress;
-    turn(w, false);
-    f->state = READY;
-    return true;
-}
-
-static void on_wake(void *arg, unsigned slot) {
-    struct weave *w = arg;
-    for (unsigned i = 0; i < w->count; i++)
-        if (w->fibres[i].state == WAITING && w->fibres[i].slot == slot) w->fibres[i].woken = true;
 }
 
 static uint64_t on_clock(void *arg) {
@@ -325,8 +301,7 @@ static void fibre_main(void *arg) {
 
 static int open_db(struct weave *w) {
     struct vk_limits limits = VK_LIMITS_DEFAULT;
-    struct vk_hooks hooks = {
-        .arg = w, .on_wait = on_wait, .on_wake = on_wake, .now_ns = on_clock, .yield = on_yield, .fault = on_fault};
+    struct vk_hooks hooks = {.arg = w, .now_ns = on_clock, .yield = on_yield, .fault = on_fault};
     if (w->setup->tiny) {
         limits.reader_bits = 4;
         limits.leaf_fanout = limits.inner_fanout = 4;

@@ -35,6 +35,7 @@ struct bd_repeat {
     struct bl_run run;
     struct bd_worker *workers;  /* [settings.threads] */
     unsigned phase;             /* enum bd_phase; stored by the driver, loaded by workers */
+    uint32_t stop;              /* non-zero with BD_STOP, for loads that pace themselves */
     char directory[512];
 };
 

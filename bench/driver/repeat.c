@@ -39,6 +39,11 @@ static int fail(struct bd_result *result, int status, const char *what, const ch
     return status;
 }
 
+static void stop(struct bd_repeat *r) {
+    vb_store_relaxed(&r->stop, 1);
+    vb_store_release(&r->phase, BD_STOP);
+}
+
 /* --- directories -------------------------------------------------------------------------------------------------- */
 
 static void remove_tree(const char *path) {
@@ -82,7 +87,7 @@ static int on_all(struct bd_repeat *r, void *(*main)(void *), struct bd_result *
     int status = VARVE_OK;
     for (; started < threads; started++)
         if (pthread_create(&r->workers[started].thread, NULL, main, &r->workers[started]) != 0) break;
-    if (started < threads) vb_store_release(&r->phase, BD_STOP);
+    if (started < threads) stop(r);
     for (unsigned i = 0; i < started; i++) pthread_join(r->workers[i].thread, NULL);
     for (unsigned i = 0; i < started && status == VARVE_OK; i++) status = r->workers[i].status;
     if (started < threads) return fail(result, VARVE_NOMEM, what, "a thread could not be started");
@@ -113,8 +118,6 @@ static int open_and_fill(struct bd_repeat *r, struct bd_result *result) {
 }
 
 static int verify(struct bd_repeat *r, struct bd_result *result, const char *when) {
-    struct bl_session **unused = NULL;
-    (void)unused;
     unsigned threads = r->run.settings.threads;
     struct bl_session *sessions = aligned_alloc(128, sizeof(*sessions) * threads);
     if (sessions == NULL) return fail(result, VARVE_NOMEM, "verify", "out of memory");
@@ -140,17 +143,19 @@ static bool interrupted(const struct bd_repeat *r) {
     return false;
 }
 
-static void tick(void) {
-    struct timespec t = {0, TICK_NS};
+/* A tenth of a second, or what is left of `seconds` where that is less. */
+static void tick(double seconds) {
+    struct timespec t = {0, seconds * 1e9 < TICK_NS ? (long)(seconds * 1e9) + 1 : TICK_NS};
     (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &t, NULL);
 }
 
-/* Until five windows in a row are within two percent of their mean, or the limit is reached. */
+/* No warm-up where none is asked for. Else until five windows in a row are within two percent of their mean, or the limit is reached. */
 static bool warm(struct bd_repeat *r) {
+    if (r->options->warm_seconds_max <= 0) return false;
     double windows[STEADY_WINDOWS] = {0};
     uint64_t begun = bd_now_ns(), last = finished(r), last_ns = begun;
     for (unsigned n = 0; !interrupted(r); n++) {
-        for (unsigned i = 0; i < 3; i++) tick();
+        for (unsigned i = 0; i < 3; i++) tick(1);
         uint64_t now = bd_now_ns(), done = finished(r);
         windows[n % STEADY_WINDOWS] = (double)(done - last) / (double)(now - last_ns);
         last = done;
@@ -178,9 +183,9 @@ static void sample(struct bd_repeat *r, struct bd_result *result, double at, uin
 static double measure(struct bd_repeat *r, struct bd_result *result) {
     uint64_t begun = bd_now_ns(), last = finished(r), last_ns = begun;
     vb_store_release(&r->phase, BD_MEASURE);
-    uint64_t first = last;
-    while ((double)(bd_now_ns() - begun) * 1e-9 < r->options->seconds && !interrupted(r)) {
-        tick();
+    double left = r->options->seconds;
+    for (; left > 0 && !interrupted(r); left = r->options->seconds - (double)(bd_now_ns() - begun) * 1e-9) {
+        tick(left);
         uint64_t now = bd_now_ns();
         if (now - last_ns < 1000000000u) continue;
         uint64_t done = finished(r);
@@ -191,8 +196,7 @@ static double measure(struct bd_repeat *r, struct bd_result *result) {
         if (r->options->progress != NULL) r->options->progress(r->options->arg, "measure", at / r->options->seconds);
     }
     uint64_t ended = bd_now_ns();
-    (void)first;
-    vb_store_release(&r->phase, BD_STOP);
+    stop(r);
     return (double)(ended - begun) * 1e-9;
 }
 
@@ -236,7 +240,7 @@ static int run_workers(struct bd_repeat *r, struct bd_result *result) {
         seconds = measure(r, result);
         cpu = bd_cpu_seconds() - cpu;
     }
-    vb_store_release(&r->phase, BD_STOP);
+    stop(r);
     for (unsigned i = 0; i < started; i++) pthread_join(r->workers[i].thread, NULL);
     if (started < threads) return fail(result, VARVE_NOMEM, "threads", "a thread could not be started");
     for (unsigned i = 0; i < threads; i++)
@@ -259,6 +263,7 @@ static int one_repeat(const struct bd_options *options, struct bd_result *result
     r.run = (struct bl_run){.load = options->load, .engine = options->engine, .settings = options->settings,
                              .level = options->engine->levels[options->open.level].claims};
     size_t bytes = sizeof(*r.workers) * options->settings.threads;
+    r.run.stop = &r.stop;
     r.workers = aligned_alloc(128, bytes);
     if (r.workers == NULL) return fail(result, VARVE_NOMEM, "workers", "out of memory");
     memset(r.workers, 0, bytes);

@@ -59,7 +59,7 @@ static void back_off(struct bd_worker *worker, uint64_t aborts, uint64_t attempt
 /* begin, body, commit, once. A positive answer of the body is its own rollback. */
 static int once(const struct bl_run *run, struct attempt *a) {
     struct peer_txn *txn;
-    int status = run->engine->begin(run->db, false, &txn);
+    int status = run->engine->begin(run->db, run->load->read_only[a->kind], &txn);
     if (status != VARVE_OK) return status;
     status = run_body(a, txn);
     if (status == VARVE_OK) return run->engine->commit(txn);
@@ -105,7 +105,7 @@ int bd_transaction(struct bd_worker *worker, unsigned kind, uint64_t intended_ns
     const struct bl_run *run = worker->session.run;
     struct attempt a = {.worker = worker, .kind = kind};
     uint64_t attempts = 0;
-    int status = run->engine->run != NULL ? run->engine->run(run->db, false, run_body, &a, &attempts)
+    int status = run->engine->run != NULL ? run->engine->run(run->db, run->load->read_only[kind], run_body, &a, &attempts)
                                           : until_committed(run, &a);
     count(worker, &a, status, intended_ns);
     bool own = a.answer > 0 && a.answer != PEER_BLOCKED && status == a.answer;
@@ -138,9 +138,10 @@ void *bd_worker_main(void *arg) {
         if (phase == BD_STOP) return NULL;
         unsigned kind = s->run->load->draw(s);
         uint64_t intended = worker->step_ns != 0 ? wait_until_due(worker) : bd_now_ns();
+        if (intended > bd_now_ns()) return NULL; /* the run ended before it was due */
         int status = bd_transaction(worker, kind, intended);
         if (status == VARVE_OK || worth_retrying(status)) continue;
-        worker->status = status;
+        vb_store_relaxed(&worker->status, status);
         return NULL;
     }
 }

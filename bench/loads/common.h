@@ -64,6 +64,30 @@ static inline int bl_write(struct bl_session *s, varve_slice key, const void *ro
     return s->run->engine->put(s->txn, key, (varve_slice){row, size});
 }
 
+/* Inserts a row that is not there yet; engines without such a call put it. */
+static inline int bl_insert(struct bl_session *s, varve_slice key, varve_slice value) {
+    const struct peer *engine = s->run->engine;
+    s->writes++;
+    return engine->insert != NULL ? engine->insert(s->txn, key, value) : engine->put(s->txn, key, value);
+}
+
+/* Rows first .. end-1 of a fill, put by one transaction; `count` is the load's own, zero when an attempt begins. */
+struct bl_batch {
+    uint64_t first, end;
+    int64_t count[4];
+};
+/* This part of rows 0 .. records-1 in batches of 500; the counts of those that committed go to the first tallies. */
+static inline int bl_fill_rows(struct bl_session *s, unsigned part, unsigned parts,
+                               int (*fn)(struct bl_session *session, void *batch)) {
+    uint64_t records = s->run->settings.records, first = records * part / parts, end = records * (part + 1) / parts;
+    for (; first < end; first += 500) {
+        struct bl_batch batch = {first, first + 500 < end ? first + 500 : end, {0}};
+        BL_TRY(bl_transaction(s, false, fn, &batch));
+        for (unsigned i = 0; i < 4; i++) s->tally[i] += batch.count[i];
+    }
+    return VARVE_OK;
+}
+
 /* Sums a 64-bit field at `offset` of every row whose key begins with `table`. */
 struct bl_sum {
     uint8_t table;

@@ -45,6 +45,7 @@ struct bl_load {
     const char *about; /* one line */
     unsigned kind_count;
     const char *kinds[BL_KINDS_MAX]; /* names of its transaction types */
+    bool read_only[BL_KINDS_MAX];    /* those that never write: begun read-only */
     /* Checks the settings and makes run->state. INVALID with run->text. */
     int (*prepare)(struct bl_run *run);
     void (*release)(struct bl_run *run); /* frees run->state; NULL where there is none */
@@ -69,6 +70,7 @@ struct bl_run {
     struct bl_settings settings;
     varve_isolation level; /* what the engine claims at the level it runs at; 0 = not known */
     void *state;
+    const uint32_t *stop; /* non-zero: the run ends, so a body that paces itself hurries; NULL: never */
     char text[BL_TEXT_BYTES];
 };
 

@@ -15,6 +15,7 @@ extern const struct bl_load bl_smallbank;
 /* counters.c */
 extern const struct bl_load bl_counters, bl_write_skew, bl_bank;
 
+extern const struct bl_load bl_tatp, bl_htap, bl_longrw, bl_queue;
 extern const struct bl_load bl_tpcc;
 
 #endif

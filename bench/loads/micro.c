@@ -294,13 +294,13 @@ static int verify_inserted(struct bl_run *run, struct bl_session *sessions, unsi
                                .prepare = prepare, .release = release, __VA_ARGS__}
 
 MICRO(bl_reads, "reads", "reads of single rows, ops-per-txn of them", .fill = fill, .draw = draw_rows,
-      .body = body_reads, .verify = verify);
+      .body = body_reads, .read_only = {true}, .verify = verify);
 MICRO(bl_mixed, "mixed", "reads, then read-modify-writes, by read-ratio", .fill = fill, .draw = draw_rows,
       .body = body_mixed, .done = done_mixed, .verify = verify);
 MICRO(bl_rmw, "rmw", "one read-modify-write", .fill = fill, .draw = draw_rows, .body = body_rmw, .done = done_rmw,
       .verify = verify);
 MICRO(bl_scan, "scan", "a scan of 100 rows from a random key", .fill = fill, .draw = draw_rows, .body = body_scan,
-      .verify = verify);
+      .read_only = {true}, .verify = verify);
 MICRO(bl_insert_sorted, "insert-sorted", "inserts in key order, each thread its own range", .fill = fill_nothing,
       .draw = draw_insert, .body = body_insert_sorted, .done = done_insert, .verify = verify_inserted);
 MICRO(bl_insert_random, "insert-random", "inserts all over the keys", .fill = fill_nothing, .draw = draw_insert,

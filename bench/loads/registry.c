@@ -11,7 +11,9 @@ const struct bl_load *const bl_loads[] = {&bl_reads,       &bl_mixed,         &b
                                           &bl_ycsb_a,      &bl_ycsb_b,        &bl_ycsb_c,
                                           &bl_ycsb_d,      &bl_ycsb_e,        &bl_ycsb_f,
                                           &bl_smallbank,   &bl_counters,      &bl_write_skew,
-                                          &bl_bank,        &bl_tpcc,          NULL};
+                                          &bl_bank,        &bl_tatp,          &bl_htap,
+                                          &bl_longrw,      &bl_queue,         &bl_tpcc,
+                                          NULL};
 
 const struct bl_load *bl_find(const char *name) {
     for (size_t i = 0; bl_loads[i] != NULL; i++)

@@ -157,4 +157,5 @@ const struct bl_load bl_smallbank = {
     .about = "SmallBank: six short transactions over checking and savings accounts, most over a hot set",
     .kind_count = 6,
     .kinds = {"balance", "deposit-checking", "transact-savings", "amalgamate", "write-check", "send-payment"},
+    .read_only = {true},
     .prepare = prepare, .fill = fill, .draw = draw, .body = body, .done = done, .verify = verify};

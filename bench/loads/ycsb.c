@@ -189,18 +189,18 @@ static int verify(struct bl_run *run, struct bl_session *sessions, unsigned coun
     return VARVE_CORRUPT;
 }
 
-#define YCSB(id, called, what, newest, ...)                                                                    \
+#define YCSB(id, called, what, newest, reader, ...)                                                            \
     static int prepare_##id(struct bl_run *run) {                                                              \
         static const unsigned share[OPERATIONS] = {__VA_ARGS__};                                               \
         return prepare_mix(run, share, newest);                                                                \
     }                                                                                                          \
     const struct bl_load bl_ycsb_##id = {.name = called, .about = what, .kind_count = 1, .kinds = {called},    \
-                                         .prepare = prepare_##id, .release = release, .fill = fill,            \
-                                         .draw = draw, .body = body, .done = done, .verify = verify}
+                                         .read_only = {reader}, .prepare = prepare_##id, .release = release,   \
+                                         .fill = fill, .draw = draw, .body = body, .done = done, .verify = verify}
 
-YCSB(a, "ycsb-a", "YCSB A: half reads, half updates", false, [READ] = 50, [UPDATE] = 50);
-YCSB(b, "ycsb-b", "YCSB B: 95 % reads, 5 % updates", false, [READ] = 95, [UPDATE] = 5);
-YCSB(c, "ycsb-c", "YCSB C: reads", false, [READ] = 100);
-YCSB(d, "ycsb-d", "YCSB D: reads of what was inserted last, 5 % inserts", true, [READ] = 95, [INSERT] = 5);
-YCSB(e, "ycsb-e", "YCSB E: scans of up to 100 rows, 5 % inserts", false, [SCAN] = 95, [INSERT] = 5);
-YCSB(f, "ycsb-f", "YCSB F: half reads, half read-modify-writes", false, [READ] = 50, [CHANGE] = 50);
+YCSB(a, "ycsb-a", "YCSB A: half reads, half updates", false, false, [READ] = 50, [UPDATE] = 50);
+YCSB(b, "ycsb-b", "YCSB B: 95 % reads, 5 % updates", false, false, [READ] = 95, [UPDATE] = 5);
+YCSB(c, "ycsb-c", "YCSB C: reads", false, true, [READ] = 100);
+YCSB(d, "ycsb-d", "YCSB D: reads of what was inserted last, 5 % inserts", true, false, [READ] = 95, [INSERT] = 5);
+YCSB(e, "ycsb-e", "YCSB E: scans of up to 100 rows, 5 % inserts", false, false, [SCAN] = 95, [INSERT] = 5);
+YCSB(f, "ycsb-f", "YCSB F: half reads, half read-modify-writes", false, false, [READ] = 50, [CHANGE] = 50);

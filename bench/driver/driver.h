@@ -35,6 +35,7 @@ struct bd_options {
     unsigned repeats;
     double rate;               /* open loop: transactions due a second over all threads; 0: closed loop */
     bool keep;
+    bool generator;            /* the engine does nothing: no rows, nothing to verify */
     const uint32_t *interrupted; /* non-zero: end soon, and report what there is */
     void (*progress)(void *arg, const char *what, double done); /* about twice a second */
     void *arg;

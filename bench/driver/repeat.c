@@ -112,12 +112,13 @@ static int open_and_fill(struct bd_repeat *r, struct bd_result *result) {
     }
     if (r->options->progress != NULL) r->options->progress(r->options->arg, "fill", 0);
     uint64_t begun = bd_now_ns();
-    status = on_all(r, fill_main, result, "fill");
+    if (!r->options->generator) status = on_all(r, fill_main, result, "fill");
     result->fill_seconds += (double)(bd_now_ns() - begun) * 1e-9;
     return status;
 }
 
 static int verify(struct bd_repeat *r, struct bd_result *result, const char *when) {
+    if (r->options->generator) return VARVE_OK;
     unsigned threads = r->run.settings.threads;
     struct bl_session *sessions = aligned_alloc(128, sizeof(*sessions) * threads);
     if (sessions == NULL) return fail(result, VARVE_NOMEM, "verify", "out of memory");
@@ -261,6 +262,7 @@ static int run_workers(struct bd_repeat *r, struct bd_result *result) {
 static int one_repeat(const struct bd_options *options, struct bd_result *result) {
     struct bd_repeat r = {.options = options, .phase = BD_WARM};
     r.run = (struct bl_run){.load = options->load, .engine = options->engine, .settings = options->settings,
+                             .generator = options->generator,
                              .level = options->engine->levels[options->open.level].claims};
     size_t bytes = sizeof(*r.workers) * options->settings.threads;
     r.run.stop = &r.stop;

@@ -69,6 +69,7 @@ struct bl_run {
     struct peer_db *db;
     struct bl_settings settings;
     varve_isolation level; /* what the engine claims at the level it runs at; 0 = not known */
+    bool generator;        /* the engine does nothing and its rows are zeros: rows read are not looked at */
     void *state;
     const uint32_t *stop; /* non-zero: the run ends, so a body that paces itself hurries; NULL: never */
     char text[BL_TEXT_BYTES];

@@ -113,6 +113,7 @@ static unsigned draw_rows(struct bl_session *s) {
 
 static int check_value(struct bl_session *s, varve_slice value, uint64_t row) {
     uint64_t stored;
+    if (s->run->generator) return VARVE_OK;
     if (value.size != settings(s)->value_bytes) return VARVE_CORRUPT;
     memcpy(&stored, (const uint8_t *)value.data + 8, sizeof(stored));
     return stored == row ? VARVE_OK : VARVE_CORRUPT;

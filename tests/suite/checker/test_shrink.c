@@ -150,6 +150,39 @@ static void test_shrink(void **state) {
     }
 }
 
+/* Everybody reads what came before and appends, so that nothing read can be explained by less than all; in the middle
+ * two have read the same. Only these two are needed, and what they read goes with those who wrote it. */
+static void test_shrink_long_lists(void **state) {
+    (void)state;
+    enum { STEPS = 600, MIDDLE = STEPS / 2 };
+    int64_t elements[STEPS];
+    struct hb b;
+    struct hs_history small;
+    struct ck_report report, small_report;
+    struct ck_options options = {.level = VARVE_SNAPSHOT};
+    hb_init(&b, false);
+    b.h.shape = HS_LISTS;
+    uint32_t key = hb_key(&b, "x", 1);
+    for (int64_t n = 0; n < STEPS; n++) {
+        struct hs_op read = {.key = key, .kind = HS_LIST, .value = n == MIDDLE ? n - 1 : n};
+        struct hs_op append = {.key = key, .kind = HS_APPEND, .statement = 1, .value = n};
+        hb_must(hs_txn_add(&b.h, &(struct hs_txn){.begin = (uint64_t)n, .end = (uint64_t)n + 1}), "transaction");
+        hb_must(hs_list_add(&b.h, elements, (size_t)read.value, &read.version), "list");
+        hb_must(hs_op_add(&b.h, &read), "read");
+        hb_must(hs_op_add(&b.h, &append), "append");
+        elements[n] = n;
+    }
+    hb_finish(&b);
+    TD_STATUS(ck_check(&b.h, &options, &report), VARVE_OK);
+    assert_string_equal(ck_anomaly_name(report.finding.anomaly), "lost-update");
+    TD_STATUS(ck_shrink(&b.h, &options, &report, &small, &small_report), VARVE_OK);
+    assert_string_equal(ck_anomaly_name(small_report.finding.anomaly), "lost-update");
+    TD_CHECK(small.txn_count <= 3 && small.op_count <= 5, "%zu transactions, %zu operations are left", small.txn_count,
+             small.op_count);
+    hs_release(&small);
+    hs_release(&b.h);
+}
+
 /* A report of another history is refused. */
 static void test_shrink_refused(void **state) {
     (void)state;
@@ -249,7 +282,7 @@ static void test_mutations(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_shrink), cmocka_unit_test(test_shrink_refused),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_shrink), cmocka_unit_test(test_shrink_long_lists), cmocka_unit_test(test_shrink_refused),
                                        cmocka_unit_test(test_mutations)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

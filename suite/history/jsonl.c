@@ -14,6 +14,7 @@ struct reader {
     struct hs_history *history;
     int64_t *elements; /* of the list being read */
     size_t element_count, element_capacity;
+    bool ended; /* the transaction being read has an end */
 };
 
 /* The place of the last token in `names`, or -1 after a message. */
@@ -255,6 +256,7 @@ static int read_number_member(struct hs_lexer *x, struct hs_txn *txn, bool *know
 static int read_member(struct reader *r, struct hs_txn *txn) {
     struct hs_lexer *x = &r->x;
     bool known;
+    r->ended = r->ended || hs_lex_is(x, "end");
     if (read_number_member(x, txn, &known) != VARVE_OK || known) return x->status;
     if (hs_lex_is(x, "ops")) return read_ops(r);
     if (hs_lex_is(x, "flags")) {
@@ -279,10 +281,12 @@ static int read_txn(struct reader *r) {
     uint64_t line = x->line;
     if (x->token != HT_MAP) return hs_lex_bad(x, "a transaction must be an object");
     if (hs_lex_status(x, hs_txn_add(r->history, &txn)) != VARVE_OK) return x->status;
+    r->ended = false;
     while (hs_lex(x) != HT_CLOSE && x->status == VARVE_OK)
         if (read_member(r, &txn) != VARVE_OK) return x->status;
     if (x->status != VARVE_OK) return x->status;
     struct hs_txn *added = &r->history->txns[r->history->txn_count - 1];
+    if (r->history->timed && txn.outcome == HS_UNKNOWN && !r->ended) txn.end = HS_NO_STAMP;
     txn.first_op = added->first_op;
     txn.op_count = added->op_count;
     *added = txn;

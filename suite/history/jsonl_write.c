@@ -153,7 +153,7 @@ static void write_stamp(FILE *out, const char *name, uint64_t value, uint64_t us
 static void write_txn(FILE *out, const struct hs_history *h, const struct hs_txn *txn) {
     fprintf(out, "{\"session\":%" PRIu32 ",\"outcome\":\"%s\"", txn->session, hs_outcome_names[txn->outcome]);
     write_stamp(out, "begin", txn->begin, 0);
-    write_stamp(out, "end", txn->end, 0);
+    write_stamp(out, "end", txn->end, h->timed && txn->outcome == HS_UNKNOWN ? HS_NO_STAMP : 0);
     write_stamp(out, "snapshot", txn->snapshot, HS_NO_STAMP);
     write_stamp(out, "cts", txn->cts, 0);
     write_stamp(out, "reason", txn->reason, 0);

@@ -287,6 +287,22 @@ static void round_trips__jepsen(void **state) {
     }
 }
 
+/* A client that never learned its outcome need not say when. */
+static void round_trips__an_open_end(void **state) {
+    (void)state;
+    struct hs_history h, back;
+    kit_good("{\"varve-history\":1,\"timed\":true}\n"
+             "{\"begin\":7,\"outcome\":\"unknown\",\"ops\":[[\"write\",\"x\",1]]}\n"
+             "{\"outcome\":\"unknown\",\"begin\":7,\"end\":8,\"ops\":[[\"write\",\"x\",2]]}\n",
+             HS_FORMAT_JSONL, &h);
+    assert_true(h.txns[0].end == HS_NO_STAMP);
+    assert_int_equal(h.txns[1].end, 8);
+    there_and_back(&h, HS_FORMAT_JSONL, &back);
+    assert_true(back.txns[0].end == HS_NO_STAMP);
+    assert_int_equal(back.txns[1].end, 8);
+    hs_release(&h), hs_release(&back);
+}
+
 /* What meets at one time still overlaps when only the order of the file is left. */
 static void round_trips__jepsen_keeps_overlap(void **state) {
     (void)state;
@@ -384,6 +400,7 @@ int main(void) {
         cmocka_unit_test(jsonl__by_hand),
         cmocka_unit_test(round_trips__ours),
         cmocka_unit_test(round_trips__jepsen),
+        cmocka_unit_test(round_trips__an_open_end),
         cmocka_unit_test(round_trips__jepsen_keeps_overlap),
         cmocka_unit_test(round_trips__plume_and_dbcop),
         cmocka_unit_test(writing__refuses_what_a_form_cannot_hold),

@@ -45,8 +45,9 @@ struct shrink {
  */
 
 static int copy_key(const struct shrink *s, struct hs_history *to, uint32_t *key) {
+    if (*key == HS_OPEN) return VARVE_OK;
     varve_slice name = hs_key_bytes(s->h, *key);
-    return *key == HS_OPEN ? VARVE_OK : hs_key(to, name.data, name.size, key);
+    return hs_key(to, name.data, name.size, key);
 }
 
 /* The index of an own write among the operations that are kept. */

@@ -101,6 +101,7 @@ static const struct plant plants[] = {
     {CK_G_SINGLE, {"ser C%1 : w p=1 ; w q=1", "ser C%2 : s [o,pp) ; r q=1@%1 ; w n=1"}, 2},
     {CK_G2_ITEM, {"ser C%1 : r p=-@0 ; w q=1", "ser C%2 : r q=-@0 ; w p=1"}, 2},
     {CK_G2, {"ser C%1 : s [p,pp) ; w q=1", "ser C%2 : s [q,qq) ; w p=1"}, 2},
+    {CK_G2, {"ser C%1 : s [p,) ; w n=1", "ser C%2 : s [,oo) ; w q=1"}, 2},
     {CK_G_SI, {"si S%1 C%2 : w p=1", "si S%1 C%3 : w p=2"}, 2},
     {CK_ORDER, {"ser C%1 : w p=1", "ser C%2 : r p=-@0 ; w q=1"}, 2},
 };

@@ -1,6 +1,7 @@
 # Tests, found by name. A test is a program of its own; its ctest name is its path, its label the folder under tests/:
 #   tests/unit/<folder>/test_*.c        unit      over the static library, so that internal symbols can be reached
 #   tests/suite/<folder>/test_*.c       suite     one folder of the isolation suite
+#   tests/bench/<folder>/test_*.c       bench     loads and driver of the benchmark; its scripts lie in tests/bench
 #   tests/stress/*.c                    stress
 #   tests/<kind>/test_*.c, test_*.sh    <kind>    api, crash, model, ...
 #   tests/support/*.c                   a library that the others link; so is suite/, with the reference model
@@ -113,6 +114,13 @@ foreach(script IN LISTS suite_scripts)
         "VARVE_BUILD=${PROJECT_BINARY_DIR}" "VARVE_COMMAND=${PROJECT_BINARY_DIR}/varve")
 endforeach()
 list(APPEND varve_test_sources ${suite_tests} ${suite_scripts})
+
+file(GLOB bench_tests CONFIGURE_DEPENDS "${varve_tests_dir}/bench/*/test_*.c")
+foreach(source IN LISTS bench_tests)
+    string(REGEX REPLACE ".*/bench/([^/]*)/test_([^/]*)\\.c$" "bench.\\1.\\2" name "${source}")
+    varve_test_program(bench "${name}" "${source}" "varve_bench;${VARVE_PROGRAM_LIBRARY}")
+endforeach()
+list(APPEND varve_test_sources ${bench_tests})
 
 # The other kinds run over what ships: jemalloc in release, the C library's malloc under a sanitizer.
 file(GLOB kinds CONFIGURE_DEPENDS LIST_DIRECTORIES true RELATIVE "${varve_tests_dir}" "${varve_tests_dir}/*")

@@ -100,7 +100,7 @@ static inline int bl_sum_row(void *arg, varve_slice key, varve_slice value) {
     int64_t field = 0;
     (void)key;
     if (value.size >= sum->offset + sizeof(field)) memcpy(&field, (const uint8_t *)value.data + sum->offset, sizeof(field));
-    sum->sum += field;
+    sum->sum = (int64_t)((uint64_t)sum->sum + (uint64_t)field); /* a field that is no number may wrap */
     sum->negative |= field < 0;
     sum->rows++;
     return 0;

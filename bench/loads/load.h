@@ -90,9 +90,11 @@ extern const struct bl_load *const bl_loads[]; /* NULL-terminated */
 const struct bl_load *bl_find(const char *name);
 
 /* Draws from 0 .. count-1 with skew theta, scrambled so that hot rows are not neighbours. */
+enum { BL_ZIPF_EXACT = 64 };
 struct bl_zipf {
     uint64_t count;
-    double theta, alpha, zeta, eta, half;
+    double theta, alpha, zeta, tail; /* alpha: 1 / (1 - theta); zeta: the sum of 1/i^theta; tail: where the integral begins */
+    double below[BL_ZIPF_EXACT];     /* the sum over the first ranks, up to and with this one */
 };
 void bl_zipf_init(struct bl_zipf *zipf, uint64_t count, double theta);
 uint64_t bl_zipf_rank(const struct bl_zipf *zipf, struct vb_random *random); /* 0 is the hottest */

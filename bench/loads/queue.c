@@ -75,7 +75,8 @@ static int append(struct bl_session *s) {
     uint64_t ticket;
     BL_TRY(get_number(s, TICKET, 0, &ticket));
     BL_TRY(set_number(s, TICKET, 0, ticket + 1));
-    return put_item(s, ticket, (struct item){s->thread, (uint64_t)s->tally[APPENDED] + 1});
+    int status = put_item(s, ticket, (struct item){s->thread, (uint64_t)s->tally[APPENDED] + 1});
+    return status == VARVE_EXISTS ? BL_ROLLBACK : status; /* at weak levels: the same ticket was drawn twice */
 }
 
 struct first {

@@ -33,6 +33,10 @@ static size_t customer_index(uint32_t warehouse, unsigned district, uint32_t cus
     return ((size_t)(warehouse - 1) * TPCC_DISTRICTS + district - 1) * TPCC_CUSTOMERS + customer - 1;
 }
 
+static bool is_customer(const struct check *c, uint32_t warehouse, unsigned district, uint32_t customer) {
+    return warehouse - 1 < c->warehouses && district - 1 < TPCC_DISTRICTS && customer - 1 < TPCC_CUSTOMERS;
+}
+
 /* Notes the first condition that fails; returns non-zero, which ends a scan. */
 static int fail(struct check *c, int condition, const char *what, long long found, long long wanted) {
     if (c->failed != 0) return 1;
@@ -56,8 +60,13 @@ static uint32_t number_at(varve_slice key, size_t offset) {
 static int see_history(void *arg, varve_slice key, varve_slice value) {
     struct check *c = arg;
     struct tpcc_history row;
+    unsigned district = ((const uint8_t *)key.data)[5];
+    if (value.size != sizeof(row)) return fail(c, 8, "bytes of a history", (long long)value.size, sizeof(row));
     memcpy(&row, value.data, sizeof(row));
-    c->history[((const uint8_t *)key.data)[5]] += row.amount;
+    if (district > TPCC_DISTRICTS) return fail(c, 8, "a history of a district", district, TPCC_DISTRICTS);
+    if (!is_customer(c, row.customer_warehouse, row.customer_district, row.customer))
+        return fail(c, 10, "a history of a customer", row.customer, TPCC_CUSTOMERS);
+    c->history[district] += row.amount;
     c->history_sum += row.amount;
     c->paid[customer_index(row.customer_warehouse, row.customer_district, row.customer)] += row.amount;
     return 0;
@@ -76,7 +85,10 @@ static int see_order(void *arg, varve_slice key, varve_slice value) {
     struct tpcc_order row;
     struct order *o = order_at(c, key, 2);
     if (o == NULL) return 1;
+    if (value.size != sizeof(row)) return fail(c, 2, "bytes of an order", (long long)value.size, sizeof(row));
     memcpy(&row, value.data, sizeof(row));
+    if (!is_customer(c, c->warehouse, c->district, row.customer))
+        return fail(c, 12, "an order of a customer", row.customer, TPCC_CUSTOMERS);
     *o = (struct order){.customer = row.customer, .carrier = row.carrier, .lines = row.lines, .there = true};
     c->order_max = number_at(key, 6);
     c->order_count++;
@@ -100,6 +112,7 @@ static int see_line(void *arg, varve_slice key, varve_slice value) {
     struct tpcc_line row;
     struct order *o = order_at(c, key, 6);
     if (o == NULL) return 1;
+    if (value.size != sizeof(row)) return fail(c, 6, "bytes of a line", (long long)value.size, sizeof(row));
     memcpy(&row, value.data, sizeof(row));
     c->line_count++;
     o->lines_seen++;
@@ -174,9 +187,12 @@ static int check_warehouse(struct check *c) {
 static int see_customer(void *arg, varve_slice key, varve_slice value) {
     struct check *c = arg;
     struct tpcc_customer row;
-    memcpy(&row, value.data, sizeof(row));
     c->warehouse = number_at(key, 1);
     c->district = ((const uint8_t *)key.data)[5];
+    if (value.size != sizeof(row)) return fail(c, 10, "bytes of a customer", (long long)value.size, sizeof(row));
+    if (!is_customer(c, c->warehouse, c->district, number_at(key, 6)))
+        return fail(c, 10, "a customer", number_at(key, 6), TPCC_CUSTOMERS);
+    memcpy(&row, value.data, sizeof(row));
     size_t index = customer_index(c->warehouse, c->district, number_at(key, 6));
     if (differ(c, 10, "a customer's balance", row.balance, c->delivered[index] - c->paid[index])) return 1;
     return differ(c, 12, "a customer's balance and payments", row.balance + row.ytd_payment, c->delivered[index]);

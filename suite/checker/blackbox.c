@@ -113,22 +113,28 @@ static void judge_graph(struct ck_blackbox *b) {
     ck_graph_release(work, &graph);
 }
 
-/* A cycle that needs real time or sessions was found: is there one of the data alone, once orders are tried? */
-static void judge_without_time(struct ck_blackbox *b) {
+/* Something was found with real time or sessions: is there anything in the data alone? If not, it was they that left no
+ * order of versions, whatever the cycle is that is shown. known: how many pairs were known before anything was tried. */
+static void judge_without_time(struct ck_blackbox *b, size_t known) {
     struct ck_work *work = b->work;
     struct ck_finding kept = work->report->finding;
     bool strict = work->strict, sessions = work->sessions;
-    bool timely = work->found && (kept.anomaly == CK_REAL_TIME || kept.anomaly == CK_SESSION);
-    if (!timely || work->status != VARVE_OK || !order_matters(b)) return;
+    if (!work->found || (!strict && !sessions) || work->status != VARVE_OK || !order_matters(b)) return;
+    b->pair_count = known;
+    if (!ck_partial_build(b)) return;
     work->strict = work->sessions = work->found = false;
     memset(&work->report->finding, 0, sizeof(kept));
     judge_graph(b);
     work->strict = strict;
     work->sessions = sessions;
-    if (work->found) return;
+    if (work->found || work->status != VARVE_OK) return;
     work->found = true;
     work->report->finding = kept;
     work->report->unknown[0] = 0;
+    if (kept.anomaly >= CK_REAL_TIME) return;
+    work->report->finding.anomaly = strict ? CK_REAL_TIME : CK_SESSION;
+    ck_say(&work->report->finding, "orders of versions that explain all that was read do not keep %s",
+           strict ? "real time" : "the order of each session");
 }
 
 static void judge(struct ck_blackbox *b) {
@@ -146,8 +152,10 @@ static void judge(struct ck_blackbox *b) {
     ck_pass(work, "values", began, work->report->committed);
     if (work->status != VARVE_OK || b->twice || !ck_partial_build(b)) return;
     work->explaining = true;
+    bool before = work->found;
+    size_t known = b->pair_count;
     judge_graph(b);
-    judge_without_time(b);
+    if (!before) judge_without_time(b, known);
     if (b->ambiguous && !work->found)
         undecided(work,
                   "a key was found absent, or there, that is also deleted or written again: which of its states was "

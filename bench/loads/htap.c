@@ -138,7 +138,7 @@ static int read_all(struct bl_session *s, uint64_t span_ns, struct pass *pass) {
         uint64_t before = pass->rows;
         BL_TRY(run->engine->scan(s->txn, bl_slice(&low), bl_slice(&end), CHUNK, false, see, pass));
         s->reads += pass->rows - before;
-        if (pass->rows - before < CHUNK) return VARVE_OK;
+        if (pass->rows - before < CHUNK || (run->generator && pass->rows >= run->settings.records)) return VARVE_OK;
         if (span_ns == 0) continue;
         double part = (double)pass->rows / (double)run->settings.records;
         wait_until(run, begun + (uint64_t)((double)span_ns * (part < 1 ? part : 1)));

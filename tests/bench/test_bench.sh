@@ -39,14 +39,14 @@ expect 2 '--seconds: a number' --seconds 0
 expect 2 '--key: string or binary' --key text
 expect 2 '--isolation: ' --isolation serialisable
 expect 2 '--cc: mvcc, 2pl, occ' --cc ssi
-expect 2 '--sync: none, write or sync' --sync often "${tiny[@]}"
+expect 2 "--sync: none, write" --sync often "${tiny[@]}"
 expect 2 '--peer: ' --peer nosuchpeer
 # What a load cannot do with the settings it is given.
 expect 2 'htap: two threads at least' --load htap --seconds 0.05 --warm 0 --threads 1
 expect 2 'smallbank: a hot set of 2 up to all' --load smallbank --hot 1000 "${tiny[@]}"
 expect 2 '1 to 16 operations' --load mixed --ops-per-txn 17 "${tiny[@]}"
 expect 2 'values of 16 to 4000 bytes' --load ycsb-a --value-size 8 "${tiny[@]}"
-expect 1 "FAIL: $scratch/none" --load rmw --dir "$scratch/none" "${tiny[@]}"
+expect 3 "$scratch/none: No such file" --load rmw --dir "$scratch/none" "${tiny[@]}"
 
 expect 0 'varve-occ           serializable' --load rmw --cc occ "${tiny[@]}"
 expect 0 'varve-mvcc          snapshot' --load rmw,tatp,queue --cc mvcc --isolation si --rate 1000 "${tiny[@]}"

@@ -77,6 +77,8 @@ static bool settle_records(const struct vst_look *leaf, varve_slice key, size_t 
         unsigned middle = low == place->pos ? low : low + (high - low) / 2;
         struct vst_record *record = vst_slot_load(&ptrs[middle]);
         if (!vst_node_still(leaf->node, leaf->word)) return false;
+        __builtin_prefetch((const char *)record + VB_CACHE_LINE); /* its value, which is wanted next */
+        __builtin_prefetch((const char *)record + 2 * VB_CACHE_LINE);
         int order = vst_compare_from(vst_record_key(record), key, start);
         if (order == 0) {
             place->record = record;

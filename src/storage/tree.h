@@ -55,7 +55,8 @@ static inline bool vst_child_find(const struct vst_table *table, const struct vs
     const struct vst_node *node = look->node;
     child->node = vst_slot_load(&vst_ptrs(node, node->stride)[i]);
     if (!vst_node_still(node, look->word)) return false;
-    vst_prefetch_node(child->node, 1 + (node->level == 1 ? table->leaf_stride : table->inner_stride) / 8);
+    unsigned stride = node->level == 1 ? table->leaf_stride : table->inner_stride;
+    vst_prefetch_node(child->node, 1 + 2 * stride / 8); /* heads and pointers */
     return true;
 }
 static inline bool vst_child_enter(const struct vst_look *look, struct vst_look *child) {

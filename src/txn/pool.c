@@ -15,7 +15,8 @@
 #include "os/rcu.h"
 #include "txn/txn_int.h"
 
-enum { DRAIN_POLL_NS = 200 * 1000 };
+/* What an attempt is taken to last before any was timed. */
+enum { DRAIN_POLL_NS = 200 * 1000, ATTEMPT_FIRST_NS = 10 * 1000 };
 
 static void spin_lock(uint32_t *lock) {
     for (unsigned spins = 0; vb_exchange_acq_rel(lock, 1) != 0; spins++) {
@@ -224,6 +225,7 @@ int vtx_pool_open(const struct vtx_config *config, struct vtx_pool **out) {
     if (pool == NULL) return VARVE_NOMEM;
     pool->config = *config;
     pool->count = config->handles;
+    pool->attempt_ns = ATTEMPT_FIRST_NS;
     unsigned cpus = vos_cpu_count();
     pool->shard_count = cpus < VTX_SHARDS_MAX ? cpus : VTX_SHARDS_MAX;
     while (pool->shard_count > 1 && pool->shard_count * VTX_SHARD_HANDLES > pool->count) pool->shard_count--;

@@ -14,12 +14,19 @@
 
 enum { DOUBLINGS_MAX = 4, DOUBLINGS_CROWDED = 6, YIELD_NS = 20000 };
 
-/* Waits between one and 2^min(n, 4) of the last attempt's times; yields rather than spins when it is long. */
-static void back_off(struct vtx_pool *pool, struct vb_random *random, unsigned aborts, uint64_t attempt_ns) {
+/* A running mean of how long retries take, over all threads: only they are timed. An update that is lost is no loss. */
+static void note_attempt(struct vtx_pool *pool, uint64_t begun_ns) {
+    uint64_t mean = vb_load_relaxed(&pool->attempt_ns);
+    uint64_t took = vk_now_ns(pool->config.domain) - begun_ns;
+    vb_store_relaxed(&pool->attempt_ns, mean - mean / 8 + took / 8);
+}
+
+/* Waits up to 2^min(n, 4) mean times of an attempt; yields rather than spins when it is long. */
+static void back_off(struct vtx_pool *pool, struct vb_random *random, unsigned aborts) {
     struct vk_domain *domain = pool->config.domain;
     bool crowded = vtx_pool_open_count(pool) > vos_cpu_count();
     unsigned most = crowded ? DOUBLINGS_CROWDED : DOUBLINGS_MAX;
-    uint64_t limit = attempt_ns << (aborts < most ? aborts : most);
+    uint64_t limit = vb_load_relaxed(&pool->attempt_ns) << (aborts < most ? aborts : most);
     uint64_t pause = limit > 1 ? vb_random_below(random, limit) : 0;
     if (pause > 50000000) pause = 50000000;
     uint64_t until = vk_now_ns(domain) + pause;
@@ -68,14 +75,16 @@ int vtx_run(struct vtx_pool *pool, const varve_txn_options *options, varve_txn_f
     }
     o.error = &error;
     struct vb_random random;
-    vb_random_init(&random, (uint64_t)(uintptr_t)&o ^ vk_now_ns(pool->config.domain));
+    uint64_t begun = 0; /* the clock is not asked before an attempt has failed */
     for (unsigned aborts = 0;; aborts++) {
-        uint64_t begun = vk_now_ns(pool->config.domain);
         bool own_answer;
         int status = attempt(pool, &o, fn, arg, &own_answer, detail);
+        if (aborts != 0) note_attempt(pool, begun);
         if (wanted != NULL && status != VARVE_OK && wanted->size >= sizeof error) *wanted = error;
         if (own_answer || !worth_retrying(status)) return status;
+        if (aborts == 0) vb_random_init(&random, (uint64_t)(uintptr_t)&o ^ vk_now_ns(pool->config.domain));
         o.retry_token = error.retry_token;
-        back_off(pool, &random, aborts + 1, vk_now_ns(pool->config.domain) - begun);
+        back_off(pool, &random, aborts + 1);
+        begun = vk_now_ns(pool->config.domain);
     }
 }

@@ -58,6 +58,7 @@ struct vtx_pool {
     vb_aligned_line uint32_t rest_lock; /* the handles that are in no shard: a FIFO ring [count] */
     uint32_t rest_first, rest_count;
     struct varve_txn **rest;
+    uint64_t attempt_ns; /* relaxed; mean time of a retry in varve_run */
     vb_aligned_line uint32_t gate; /* 1: begins wait */
     uint32_t returned;             /* futex: changes when somebody waits and a handle comes back or the gate opens */
     uint32_t begin_waiters;

@@ -38,7 +38,9 @@ uint32_t rs_skew_draw(const struct rs_skew *skew, struct vb_random *random) {
 
 /* --- a session ---------------------------------------------------------------------------------------------------- */
 
-static bool worth_going_on(int status) { return status == VARVE_OK || varve_retryable(status); }
+static bool worth_going_on(int status) {
+    return status == VARVE_OK || status == RS_ROLLED_BACK || varve_retryable(status);
+}
 
 static void session_main(void *arg) {
     struct rs_session *s = arg;
@@ -55,7 +57,7 @@ static void session_main(void *arg) {
         else
             s->aborted++;
         /* Half of what was refused comes again with its age, so that escalated transactions take part. */
-        token = status != VARVE_OK && vb_random_below(&s->random, 2) == 0 ? s->lane.error.retry_token : 0;
+        token = status != VARVE_OK && status != RS_ROLLED_BACK && vb_random_below(&s->random, 2) == 0 ? s->lane.error.retry_token : 0;
         if (worth_going_on(status)) continue;
         s->failure = status;
         snprintf(s->text, sizeof(s->text), "%s: %s", varve_status_name(status), s->lane.error.text);

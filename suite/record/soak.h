@@ -38,7 +38,9 @@ struct rs_result {
 /* OK with a finished history (empty when unrecorded); else result->failure says what went wrong. */
 int rs_run(const struct rs_options *options, struct hs_history *history, struct rs_result *result);
 
-/* soak_shapes.c: one transaction of a random shape; returns what its commit or its failing call returned. */
+/* soak_shapes.c: one transaction of a random shape; returns what its commit or its failing call returned, or that it was
+ * rolled back because that was drawn. */
+enum { RS_ROLLED_BACK = 1 };
 struct rs_session;
 int rs_transaction(struct rs_session *session, varve_isolation level, uint64_t retry_token);
 

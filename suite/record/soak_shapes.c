@@ -142,7 +142,7 @@ int rs_transaction(struct rs_session *s, varve_isolation level, uint64_t retry_t
     s->lane.torn |= vb_load_acquire(&s->shared->torn) != 0;
     if (below(s, 32) == 0) {
         rc_abort(&s->lane);
-        return VARVE_OK;
+        return RS_ROLLED_BACK;
     }
     return rc_commit(&s->lane);
 }

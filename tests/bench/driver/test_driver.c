@@ -225,7 +225,9 @@ static int note_run(struct peer_db *db, bool read_only, int (*fn)(void *arg, str
 }
 static void arm_counters(void *arg, const char *what, double done) {
     (void)arg, (void)done;
-    if (strcmp(what, "warm") == 0) begun_read_only = begun_to_write = 0;
+    if (strcmp(what, "warm") != 0) return;
+    vb_store_relaxed(&begun_read_only, 0);
+    vb_store_relaxed(&begun_to_write, 0);
 }
 
 /* A load that only reads begins no transaction that could write, by either way of running one. */

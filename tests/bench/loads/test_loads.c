@@ -21,7 +21,7 @@
 #include "bench/loads/loads.h"
 #include "support/testdb.h"
 
-enum { RECORDS = 400, EVERY = 200 };
+enum { RECORDS = 400, EVERY = 200, ENOUGH = 8 * EVERY };
 
 static struct bd_result result; /* large */
 
@@ -100,13 +100,18 @@ static void weak_levels_are_forgiven(void **state) {
 
 /* --- they can fail ------------------------------------------------------------------------------------------------ */
 
-/* An engine that loses, or spoils, every 200th write from `armed` on. */
+/* An engine that loses, or spoils, every 200th write from `armed` on; after eight of them the run ends. */
 enum harm { LOSE, SPOIL };
 static struct peer harmful;
 static enum harm harm;
-static uint32_t armed, writes;
+static uint32_t armed, writes, enough;
 
-static bool harmed(void) { return vb_load_relaxed(&armed) != 0 && vb_add_relaxed(&writes, 1) % EVERY == EVERY - 1; }
+static bool harmed(void) {
+    if (vb_load_relaxed(&armed) == 0) return false;
+    uint32_t number = vb_add_relaxed(&writes, 1) + 1;
+    if (number > ENOUGH) vb_store_relaxed(&enough, 1);
+    return number % EVERY == 0;
+}
 
 static int harmful_put(struct peer_txn *txn, varve_slice key, varve_slice value) {
     int64_t bent[64] = {0};
@@ -133,7 +138,8 @@ static void expect_corrupt(const struct bl_load *load, enum harm how, bool in_fi
     vb_store_relaxed(&armed, in_fill);
     vb_store_relaxed(&writes, 0);
     if (!in_fill) o.progress = arm_after_fill;
-    o.seconds = 0.1;
+    vb_store_relaxed(&enough, 0);
+    if (!in_fill) o.interrupted = &enough, o.seconds = 60;
     td_context("%s, %s, %s", load->name, how == LOSE ? "lost" : "spoiled", in_fill ? "in the fill" : "in the run");
     int status = bd_run(&o, &result);
     TD_CHECK(status == VARVE_OK && result.failed, "%s: not noticed", varve_strerror(status));

@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include <math.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -21,7 +22,7 @@
 #include "bench/loads/loads.h"
 #include "support/testdb.h"
 
-enum { RECORDS = 400, EVERY = 200, ENOUGH = 8 * EVERY };
+enum { RECORDS = 400, EVERY = 200, ENOUGH = 8 * EVERY, TRIES = 20 };
 
 static struct bd_result result; /* large */
 
@@ -166,6 +167,43 @@ static void every_invariant_can_fail(void **state) {
     for (unsigned i = 0; i < sizeof spoiled / sizeof *spoiled; i++) expect_corrupt(spoiled[i], SPOIL, false);
 }
 
+/* An engine that claims serializable and gives less; it lets others run between a transaction's reads and its writes. */
+static int slow_put(struct peer_txn *txn, varve_slice key, varve_slice value) {
+    sched_yield();
+    return bench_varve_mvcc.put(txn, key, value);
+}
+
+static void expect_found_out(const struct bl_load *load, unsigned served) {
+    static struct peer_level claims[EV_LEVELS];
+    struct bd_options o = options_of(load, &harmful, ":memory:");
+    for (unsigned i = 0; i < EV_LEVELS; i++) claims[i] = (struct peer_level){"serializable, it says", VARVE_SERIALIZABLE};
+    harmful = bench_varve_mvcc;
+    harmful.put = slow_put;
+    harmful.levels = claims;
+    o.open.level = served;
+    o.settings.threads = 4;
+    o.settings.hot = 2;
+    o.settings.records = load == &bl_htap ? RECORDS : 3;
+    o.settings.theta = 0;
+    o.seconds = 0.2;
+    td_context("%s served at level %u of %u", load->name, served, EV_LEVELS);
+    for (unsigned i = 0; i < TRIES; i++) { /* what goes wrong needs two that meet */
+        int status = bd_run(&o, &result);
+        TD_CHECK(status == VARVE_OK, "%s: %s", varve_strerror(status), result.text);
+        if (result.failed) return;
+    }
+    TD_CHECK(false, "not found out");
+}
+
+static void a_level_that_does_not_hold_is_found_out(void **state) {
+    enum { READ_COMMITTED = 1, SNAPSHOT = 3 };
+    static const struct bl_load *const loads[] = {&bl_counters, &bl_bank, &bl_smallbank, &bl_longrw, &bl_htap, &bl_tatp,
+                                                  &bl_rmw};
+    (void)state;
+    for (unsigned i = 0; i < sizeof loads / sizeof *loads; i++) expect_found_out(loads[i], READ_COMMITTED);
+    expect_found_out(&bl_write_skew, SNAPSHOT);
+}
+
 /* --- settings ----------------------------------------------------------------------------------------------------- */
 
 static void refused(const char *name, void (*bend)(struct bl_settings *settings)) {
@@ -303,6 +341,7 @@ int main(void) {
                                        cmocka_unit_test(every_load_holds_on_every_scheme),
                                        cmocka_unit_test(an_engine_that_does_nothing_will_do),
                                        cmocka_unit_test(weak_levels_are_forgiven),
-                                       cmocka_unit_test(every_invariant_can_fail)};
+                                       cmocka_unit_test(every_invariant_can_fail),
+                                       cmocka_unit_test(a_level_that_does_not_hold_is_found_out)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -207,6 +207,9 @@ static int read_op(struct reader *r) {
         return hs_lex_bad(x, "an operation is an array that begins with its name");
     int kind = name_of(x, hs_kind_names, HS_KINDS, "operation");
     if (kind < 0) return x->status;
+    bool of_lists = kind == HS_APPEND || kind == HS_LIST;
+    if (of_lists != (r->history->shape == HS_LISTS))
+        return hs_lex_bad(x, of_lists ? "a list in a history of registers" : "a register in a history of lists");
     if (kind == HS_SCAN) return read_scan(r);
     if (kind == HS_ROW) return hs_lex_bad(x, "a row outside of a scan");
     struct hs_op op = {.kind = (uint8_t)kind, .statement = hs_usual_statement((enum hs_kind)kind, op_before(r))};
@@ -291,6 +294,8 @@ static int read_txn(struct reader *r) {
     txn.op_count = added->op_count;
     *added = txn;
     x->line = line;
+    if (r->history->timed && !r->ended && txn.end < txn.begin)
+        return hs_lex_bad(x, "the end is missing: without one the outcome must be \"unknown\"");
     if (r->history->timed && txn.end < txn.begin) return hs_lex_bad(x, "a transaction that ends before it begins");
     return VARVE_OK;
 }

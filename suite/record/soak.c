@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "db/db.h"
 #include "record/soak_int.h"
@@ -138,10 +139,17 @@ static void disturb(struct rs_shared *shared, struct rs_session *sessions, struc
     }
 }
 
+static double processor_seconds(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
 static int run_sessions(struct rs_shared *shared, struct rs_session *sessions, struct rs_result *result) {
     const struct rs_options *o = shared->options;
     struct vos *os = vos_posix();
     uint64_t begun = os->ops->now_ns(os);
+    double processor = processor_seconds();
     shared->running = o->threads;
     int status = VARVE_OK;
     for (unsigned i = 0; i < o->threads; i++) {
@@ -155,6 +163,7 @@ static int run_sessions(struct rs_shared *shared, struct rs_session *sessions, s
     for (unsigned i = 0; i < o->threads; i++)
         if (sessions[i].thread != NULL) vos_thread_join(sessions[i].thread);
     result->seconds = (double)(os->ops->now_ns(os) - begun) * 1e-9;
+    result->processor = processor_seconds() - processor;
     if (status != VARVE_OK) return fail(result, status, "threads", varve_strerror(status));
     for (unsigned i = 0; i < o->threads; i++) {
         result->committed += sessions[i].committed;

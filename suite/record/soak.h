@@ -31,6 +31,7 @@ struct rs_options {
 };
 struct rs_result {
     double seconds;
+    double processor; /* seconds of all processors that the sessions took, without gathering */
     uint64_t committed, aborted;
     uint64_t escalations, switches, checkpoints, lock_waits, extensions;
     char failure[360]; /* of a call that failed with what is no answer and no retry */

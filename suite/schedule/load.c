@@ -44,7 +44,11 @@ static int grow(struct ss_set *set) {
 
 static void tell(struct ss_set *set, FILE *problems, const char *file, unsigned line, const char *text) {
     set->problem_count++;
-    if (problems != NULL) fprintf(problems, "%s:%u: %s\n", file, line, text);
+    if (problems == NULL) return;
+    if (line != 0)
+        fprintf(problems, "%s:%u: %s\n", file, line, text);
+    else
+        fprintf(problems, "%s: %s\n", file, text); /* of the file as a whole */
 }
 
 /* Takes over `parsed`, unless its name is there already. */

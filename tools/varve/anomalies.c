@@ -42,7 +42,9 @@ static int help(void) {
           "  --tiny             leaves of four rows, four read lockers: what is rare happens all the time\n"
           "  --ghosts           every run over the deleted rows of the runs before\n"
           "  --threads N        default 2\n"
-          "  --seed N           another arrangement of keys and tables; no answer may change\n\n"
+          "  --seed N           another arrangement of keys and tables; no answer may change\n"
+          "  --space 2x3        instead: every interleaving of every program of two transactions of up to three\n"
+          "                     operations (varve anomalies --space 2x3 --help)\n\n"
           "Exit status: 0 nothing is violated, 1 something is, 2 usage or a bad schedule, 3 the machine failed.\n",
           stdout);
     return EXIT_DONE;

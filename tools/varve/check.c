@@ -31,7 +31,9 @@ static int help(void) {
         "  --convert NAME     writes the history (after --shrink: the small one) in another form, to --out FILE or\n"
         "                     standard output; without --shrink nothing is judged\n"
         "  --make N           no FILE: makes up a serial history of N transactions of eight operations, to measure "
-        "with\n\n"
+        "with\n"
+        "  --run              no FILE: random transactions on this engine, recorded and judged (varve check --run "
+        "--help)\n\n"
         "Exit status: 0 ok, 1 a violation, 2 usage or not a history, 3 the machine failed, 4 unknown: neither a\n"
         "violation nor its absence could be shown within the bounds of the search.\n",
         stdout);

@@ -200,6 +200,8 @@ int cmd_check_run(int argc, char **argv) {
     struct plan plan = {.run = {.threads = 4, .txns = 100000, .keys = 500, .theta = 0.6, .seed = 1},
                         .schemes = {true, true, true},
                         .levels = {false, true, true, true, true, true}};
+    for (int i = 0; i < argc; i++)
+        if (strcmp(argv[i], "--help") == 0) return fputs(usage, stdout), EXIT_DONE;
     int status = take_options(&plan, argc, argv);
     for (unsigned i = 0; i < SCHEMES * (LEVELS + 1); i++)
         plan.planned += plan.schemes[i % SCHEMES] && plan.levels[i / SCHEMES];

@@ -12,7 +12,7 @@
 static const char usage[] =
     "usage: varve anomalies --space TXNSxOPS [--every N] [--threads N] [--empty] [--ghosts] [--tiny] [--cc LIST]\n"
     "           [--deadlock POLICY]\n"
-    "  runs every interleaving of every program of TXNS transactions (2 or 3) of up to OPS operations (1 to 3) over\n"
+    "  runs every interleaving of every program of TXNS transactions (1 to 3) of up to OPS operations (1 to 3) over\n"
     "  two keys, judges each and counts needless aborts; --every N takes a fixed sample of one in N.\n"
     "  --empty: the keys are absent at first; --ghosts: rows of the run before stay as ghosts.\n";
 
@@ -110,6 +110,8 @@ int cmd_space(int argc, char **argv) {
     struct sx_exhaust options = {
         .schemes = {true, true, true}, .levels = {false, true, true, true, true, true}, .threads = 2, .every = 1};
     static struct sx_exhaust_result result;
+    for (int i = 0; i < argc; i++)
+        if (strcmp(argv[i], "--help") == 0) return fputs(usage, stdout), EXIT_DONE;
     int status = take_options(&options, argc, argv);
     if (status != 0) return status;
     if (isatty(2)) options.progress = show_progress;

@@ -95,7 +95,8 @@ static const struct {
     {"{\"varve-history\":1}\n{\"ops\":[[\"read\",\"x\",1,{\"statement\":65536}]]}", HS_FORMAT_AUTO, 2, "out of range"},
     {"{\"varve-history\":1,\"timed\":true}\n\n{\"begin\":5,\"end\":4,\"ops\":[]}", HS_FORMAT_AUTO, 3,
      "before it begins"},
-    {"{\"varve-history\":1}\n{\"ops\":[[\"append\",\"x\",1]]}", HS_FORMAT_AUTO, 0, "a list in a history of registers"},
+    {"{\"varve-history\":1}\n{\"ops\":[[\"append\",\"x\",1]]}", HS_FORMAT_AUTO, 2, "a list in a history of registers"},
+    {"{\"varve-history\":1,\"timed\":true}\n\n{\"begin\":1,\"ops\":[]}", HS_FORMAT_AUTO, 3, "the end is missing"},
     {"{\"varve-history\":1}\n{\"ops\":[[\"read\",\"x\",1,{\"flags\":[\"own\"],\"version\":9}]]}", HS_FORMAT_AUTO, 0,
      "own write"},
 };

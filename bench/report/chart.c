@@ -12,7 +12,7 @@
 
 #include "bench/report/page_int.h"
 
-enum { WIDE = 420, LEFT = 62, RIGHT = 14, TOP = 26, HIGH = 262, BOTTOM = 44, BAR_ROW = 40 };
+enum { WIDE = 420, LEFT = 62, RIGHT = 30, TOP = 26, HIGH = 262, BOTTOM = 44, BAR_ROW = 40 };
 
 struct axis {
     enum bp_scale scale;

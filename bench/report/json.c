@@ -43,6 +43,7 @@ static void write_facts(FILE *out, const struct br_report *report) {
 static void write_question(FILE *out, const struct br_report *report, const struct br_run *run) {
     const struct br_section *section = &report->sections[run->section];
     const struct bl_settings *s = &report->settings;
+    text(out, "command", report->command != NULL ? report->command : "");
     text(out, "load", section->load->name);
     text(out, "engine", run->engine->name);
     text(out, "title", run->engine->title);

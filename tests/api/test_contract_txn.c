@@ -472,6 +472,23 @@ static void retry_tokens_are_accepted(void **state) {
     }
 }
 
+/* An attempt that runs under locks is served what 2pl serves: ranges that it has read do not change, whatever was asked. */
+static void who_runs_under_locks_is_serializable(void **state) {
+    varve_txn_options options = VARVE_TXN_OPTIONS_INIT;
+    (void)state;
+    for (unsigned cc = 0; cc < TD_SCHEMES; cc += 2) {
+        open_memory(cc == 0 ? "cc=mvcc" : "cc=occ");
+        options.retry_token = UINT64_MAX / 3;
+        for (unsigned i = 0; i < TD_LEVELS; i++) {
+            options.isolation = td_levels[i];
+            varve_txn *txn = begin_with(&options);
+            assert_int_equal(varve_txn_effective_isolation(txn), VARVE_SERIALIZABLE);
+            TD_STATUS(varve_commit(txn), VARVE_OK);
+        }
+        td_close(db);
+    }
+}
+
 /* --- savepoints and borrowed bytes -------------------------------------------------------------------------- */
 
 static void savepoints_nest(void **state) {
@@ -768,6 +785,7 @@ int main(void) {
         cmocka_unit_test(a_transaction_has_a_size_limit),
         cmocka_unit_test(begin_waits_for_a_free_transaction),
         cmocka_unit_test(retry_tokens_are_accepted),
+        cmocka_unit_test(who_runs_under_locks_is_serializable),
         cmocka_unit_test(savepoints_nest),
         cmocka_unit_test(lent_bytes_last_until_the_end),
         cmocka_unit_test(get_many_answers_each),

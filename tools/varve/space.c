@@ -47,7 +47,7 @@ static const char *set_option(struct sx_exhaust *o, const char *name, const char
                     o->space.ops <= SX_OPS_MAX;
         return good ? NULL : "1x1 to 3x3";
     }
-    if (end == value || *end != 0 || number == 0) return "a number above 0 is expected";
+    if (end == value || *end != 0 || number == 0 || value[0] == '-') return "a number above 0 is expected";
     if (strcmp(name, "--every") == 0)
         o->every = number;
     else if (strcmp(name, "--threads") == 0 && number <= 256)

@@ -339,7 +339,16 @@ VARVE_API VARVE_CHECKED int varve_delete(varve_txn *txn, varve_table *t, varve_s
 /* Deletes every row of the range that this transaction sees; *count (may be NULL) tells how many. */
 VARVE_API VARVE_CHECKED int varve_delete_range(varve_txn *txn, varve_table *t, const varve_range *range,
                                                uint64_t *count);
-/* Adds delta to an 8-byte little-endian signed integer, wrapping; an absent key counts as 0. INVALID: another length. */
+/* Adds delta to an 8-byte little-endian signed integer, wrapping; an absent key counts as 0. Nothing is read or locked by
+ * the call: the commit adds delta to the newest committed value. So two transactions that add to a row never conflict
+ * with each other, in any scheme at any level, and none of the sums is lost; whoever has read the row, or writes it in
+ * another way, conflicts with an add as with any write. A transaction that reads a row after adding to it gets the row
+ * as it reads it, plus delta, and depends on that row from there on as its level has it: repeatable read and serializable
+ * validate or lock it, snapshot lets the first committer win, read committed does neither. The same holds for a row read
+ * before the add (at snapshot, after some hundred reads, now and then for a row that was not). Else, at snapshot, the
+ * sum lies on top of whatever was committed since the snapshot.
+ * OK: delta will be added if the transaction commits. INVALID: the value has another length, at the call where that is
+ * seen, else at the commit, of which nothing is written then. A table with rules reads the row first, like get and put. */
 VARVE_API VARVE_CHECKED int varve_add(varve_txn *txn, varve_table *t, varve_slice key, int64_t delta);
 
 /* --- cursors ------------------------------------------------------------------------------------------------ */

@@ -211,6 +211,7 @@ static void inherit(struct vk_write *write, const struct vk_write *previous) {
     write->locked = previous->locked;
     write->new_ghost = previous->new_ghost;
     write->held |= previous->held;
+    write->looked |= previous->looked;
     if (!VB_PLANTED(91)) write->precondition = previous->precondition;
 }
 

@@ -21,16 +21,19 @@ struct vst_table;
 struct vst_record;
 struct vst_image;
 
-enum vk_write_kind { VK_PUT = 1, VK_DELETE = 2 };
+/* ADD: a number to be added to whatever the row holds at the commit; its value is the delta, in 8 bytes, until the
+ * commit derives the sum and makes it a PUT. */
+enum vk_write_kind { VK_PUT = 1, VK_DELETE = 2, VK_ADD = 3 };
 enum vk_precondition { VK_ANY = 0, VK_MUST_BE_ABSENT = 1, VK_MUST_BE_PRESENT = 2 };
 
 struct vk_write {
     struct vst_table *table;
     varve_slice key;
-    varve_slice value;             /* PUT */
+    varve_slice value;             /* PUT; ADD: the delta */
     uint32_t table_id;             /* disk id: the order of locking and of the log */
     uint8_t kind;                  /* enum vk_write_kind */
     uint8_t precondition;          /* of the first write of this key in the transaction */
+    bool looked;                   /* ADD: the transaction has read the row, so it depends on what it is added to */
     bool superseded;
     bool locked;                   /* precommit holds the writer field for this write */
     bool new_ghost;                /* precommit linked the record */
@@ -62,7 +65,7 @@ void vk_wset_reset(struct vk_wset *wset); /* with its arena's reset; allocates n
 /* The live operation on a key, or NULL. */
 struct vk_write *vk_wset_find(const struct vk_wset *wset, uint32_t table_id, varve_slice key);
 /* Appends a write (bytes are copied). On a key written before it supersedes that operation and inherits its record,
- * lock and precondition. NOMEM: nothing has changed. */
+ * lock and precondition, and an ADD that supersedes one that was looked at counts as looked at. NOMEM: nothing has changed. */
 int vk_wset_add(struct vk_wset *wset, const struct vk_write *write, struct vk_write **added);
 uint32_t vk_wset_mark(const struct vk_wset *wset);
 void vk_wset_rollback(struct vk_wset *wset, uint32_t mark);

@@ -6,7 +6,8 @@
  *      absent key would be linked; ghosts and gaps that a cursor passes are not items
  *  L3  serializable: S on every record met, ghosts too, and GS on every gap crossed, to the end
  *  L4  every level: X from the first write of a row that has a record to the end; a new key is X-locked in precommit,
- *      and at serializable the gap it will be linked into has GS until then
+ *      and at serializable the gap it will be linked into has GS until then. An addition locks in precommit only, so a
+ *      transaction that does nothing else is an ordinary committer, and no two such are a deadlock
  *  L5  a gap's GS protects only once its record was seen to be the successor still, and the leaf that was read to be
  *      unchanged, both after the grant; the looks are fenced off from the grant (vst_successor, vst_leaf_same), and so
  *      is the latch of whoever links a key from its look at the gap word: one of the two sees the other
@@ -35,11 +36,7 @@ static enum varve_isolation effective_level(enum varve_isolation asked, bool rea
 }
 
 static int begin(struct vcc_txn *t) {
-    t->snap = VK_NO_SNAP;
-    if (t->read_only)
-        t->snap = vk_snapshot_register(t->domain, t->slot); /* L6 */
-    else
-        vlm_become_holder(t);
+    t->snap = t->read_only ? vk_snapshot_register(t->domain, t->slot) : VK_NO_SNAP; /* L6 */
     return VARVE_OK;
 }
 

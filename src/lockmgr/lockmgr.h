@@ -40,7 +40,7 @@ enum vlm_mode {
     VLM_INSERT = 16, /* waited for, never held: nobody else has GS on the gap below */
 };
 
-/* Makes the transaction a lock holder (K2) until its end. vlm_acquire does it by itself; 2pl calls it at begin. */
+/* Makes the transaction a lock holder (K2) until its end. vlm_acquire does it by itself, at the first lock. */
 void vlm_become_holder(struct vcc_txn *t);
 /* Tries to take `mode` (S, U, X or GS) for a lock holder, leasing a reader bit where one is needed. Holding a mode that
  * covers it is OK. S to U, S to X and U to X are upgrades. In a read section; never waits. OK: granted and recorded.

@@ -59,6 +59,7 @@ static int write_intent(struct vcc_txn *t, struct vst_table *table, varve_slice 
 }
 
 static int check_locked(struct vcc_txn *t, const struct vk_write *write) {
+    if (write->kind == VK_ADD && !write->looked) return VARVE_OK; /* it goes on top of whatever is there */
     return first_committer(t, write->table, write->key, vb_load_acquire(&write->record->tid));
 }
 

@@ -52,6 +52,23 @@ static void find(struct varve_txn *txn, struct vst_table *tree, varve_slice key,
     txn->last_record = found->record;
 }
 
+static uint32_t key_bit(const struct vst_table *tree, varve_slice key) {
+    return (uint32_t)vb_hash64(key.data, key.size, vst_table_id(tree)) % VTX_READ_KEYS;
+}
+
+void vtx_note_key(struct varve_txn *txn, const struct vst_table *tree, varve_slice key) {
+    if (vb_likely(txn->cc.level != VARVE_SNAPSHOT) || txn->cc.read_only) return;
+    uint32_t bit = key_bit(tree, key);
+    if (!txn->read_any) memset(txn->read_keys, 0, sizeof(txn->read_keys));
+    txn->read_any = true;
+    txn->read_keys[bit / 64] |= UINT64_C(1) << bit % 64;
+}
+
+static bool perhaps_read(const struct varve_txn *txn, const struct vst_table *tree, varve_slice key) {
+    uint32_t bit = key_bit(tree, key);
+    return txn->read_any && (txn->read_keys[bit / 64] >> bit % 64 & 1) != 0;
+}
+
 /* One look at the committed row, in a section of its own. */
 static int look(struct varve_txn *txn, struct vcc_access *access, struct vcc_result *result) {
     vos_rcu_enter();
@@ -66,26 +83,44 @@ static int look(struct varve_txn *txn, struct vcc_access *access, struct vcc_res
             access->hint == VCC_UNTRACKED ? VARVE_OK : note_absence(txn, access->table, access->key, &access->found);
     }
     vos_rcu_exit();
+    if (access->hint != VCC_UNTRACKED) vtx_note_key(txn, access->table, access->key);
     return status;
+}
+
+/* The committed row as this transaction sees it. */
+static int read_committed_row(struct varve_txn *txn, struct vcc_access *access, struct vcc_result *result) {
+    for (;;) {
+        int status = look(txn, access, result);
+        if (vb_likely(status <= VARVE_OK)) return status;
+        VB_TRY(vtx_again(txn, status));
+    }
+}
+
+int vtx_sum(struct varve_txn *txn, struct vk_write *add, enum vcc_hint hint, struct vb_arena *arena,
+            varve_slice *value) {
+    struct vcc_access access = {
+        .table = add->table, .key = add->key, .hint = hint, .arena = arena != NULL ? arena : &txn->cc.arena};
+    struct vcc_result base;
+    VB_TRY(read_committed_row(txn, &access, &base));
+    add->looked = true;
+    return vtx_plus(txn, add->table, add->key, base.present ? base.value : VARVE_SLICE(NULL, 0), add->value,
+                    access.arena, value);
 }
 
 int vtx_read_row(struct varve_txn *txn, struct vst_table *tree, varve_slice key, enum vcc_hint hint,
                  struct vb_arena *arena, struct vtx_row *row) {
     row->own = txn->cc.wset.live != 0 ? vk_wset_find(&txn->cc.wset, vst_table_id(tree), key) : NULL;
     if (row->own != NULL) {
-        row->result = (struct vcc_result){row->own->value, 0, row->own->kind == VK_PUT};
+        row->result = (struct vcc_result){row->own->value, 0, row->own->kind != VK_DELETE};
+        if (row->own->kind == VK_ADD && hint != VCC_EXISTENCE && hint != VCC_UNTRACKED)
+            VB_TRY(vtx_sum(txn, row->own, hint, arena, &row->result.value));
         txn->witness = (struct vtx_witness){0, row->own->index + 1};
         return VARVE_OK;
     }
     struct vcc_access access = {.table = tree, .key = key, .hint = hint, .arena = arena};
-    for (;;) {
-        int status = look(txn, &access, &row->result);
-        if (vb_likely(status <= VARVE_OK)) {
-            txn->witness = (struct vtx_witness){row->result.cts, 0};
-            return status;
-        }
-        VB_TRY(vtx_again(txn, status));
-    }
+    int status = read_committed_row(txn, &access, &row->result);
+    if (vb_likely(status == VARVE_OK)) txn->witness = (struct vtx_witness){row->result.cts, 0};
+    return status;
 }
 
 static int usable_table(struct varve_txn *txn, const struct varve_table *table) {
@@ -143,8 +178,8 @@ struct group {
     unsigned count;
 };
 
-/* The rows of a group that can be read at once, in one section. A row that has to wait, an own write, and an absence that
- * was looked up under a stamp that has moved since are left for later. */
+/* The rows of a group that can be read at once, in one section. A row that has to wait, an own write, and an absence
+ * that was looked up under a stamp that has moved since are left for later. */
 static void read_together(struct varve_txn *txn, struct vst_table *tree, struct group *g) {
     struct vcc_txn *cc = &txn->cc;
     uint64_t moves = cc->snap_moves;
@@ -160,6 +195,7 @@ static void read_together(struct varve_txn *txn, struct vst_table *tree, struct 
         g->statuses[i] = access.found.record != NULL ? vcc_read(cc, &access, &g->results[i])
                                                      : note_absence(txn, tree, access.key, &access.found);
         if (g->statuses[i] < VARVE_OK) break;
+        vtx_note_key(txn, tree, g->keys[i]);
         txn->witness = (struct vtx_witness){g->results[i].cts, 0};
     }
     vos_rcu_exit();
@@ -256,7 +292,17 @@ static int check_write(struct varve_txn *txn, const struct varve_table *table, v
         return vk_fail(&txn->cc.detail, VARVE_BUSY, VARVE_REASON_RESOURCE,
                        "the memory budget is used up: deletes and reads go on");
     VB_TRY(vtx_over_limit(txn, key.size + value.size));
-    return check_rules(txn, table, key, value);
+    return mode == VTX_ADD ? VARVE_OK : check_rules(txn, table, key, value);
+}
+
+static int stage(struct varve_txn *txn, const struct vk_write *write) {
+    struct vk_write *added;
+    if (!VK_FAULT(txn->cc.domain, write_set) && vk_wset_add(&txn->cc.wset, write, &added) == VARVE_OK) {
+        txn->bytes += write->key.size + write->value.size;
+        VK_YIELD(txn->cc.domain, write_staged);
+        return VARVE_OK;
+    }
+    return vk_fail(&txn->cc.detail, VARVE_NOMEM, VARVE_REASON_RESOURCE, "out of memory for the write set");
 }
 
 static int write_row(struct varve_txn *txn, struct varve_table *table, varve_slice key, varve_slice value,
@@ -278,13 +324,7 @@ static int write_row(struct varve_txn *txn, struct varve_table *table, varve_sli
                              .kind = mode == VTX_DELETE ? VK_DELETE : VK_PUT,
                              .precondition = (uint8_t)preconditions[mode],
                              .record = record};
-    struct vk_write *added;
-    if (!VK_FAULT(txn->cc.domain, write_set) && vk_wset_add(&txn->cc.wset, &write, &added) == VARVE_OK) {
-        txn->bytes += key.size + write.value.size;
-        VK_YIELD(txn->cc.domain, write_staged);
-        return VARVE_OK;
-    }
-    return vk_fail(&txn->cc.detail, VARVE_NOMEM, VARVE_REASON_RESOURCE, "out of memory for the write set");
+    return stage(txn, &write);
 }
 
 int vtx_write(struct varve_txn *txn, struct varve_table *table, varve_slice key, varve_slice value,
@@ -296,30 +336,86 @@ int vtx_write(struct varve_txn *txn, struct varve_table *table, varve_slice key,
     return vtx_leave(txn, status);
 }
 
+/* --- add ---------------------------------------------------------------------------------------------------------- */
+
+int vtx_plus(struct varve_txn *txn, const struct vst_table *tree, varve_slice key, varve_slice base, varve_slice delta,
+             struct vb_arena *arena, varve_slice *sum) {
+    if (base.data != NULL && base.size != VTX_NUMBER_BYTES)
+        return vcc_refuse(&txn->cc, VARVE_INVALID, VARVE_REASON_CALLER, tree, key,
+                          "add to a value that has not the 8 bytes of a number");
+    uint8_t *bytes = vb_arena_alloc(arena, VTX_NUMBER_BYTES);
+    if (bytes == NULL) return vk_fail(&txn->cc.detail, VARVE_NOMEM, VARVE_REASON_RESOURCE, "out of memory for a sum");
+    vb_put_u64(bytes, (base.data != NULL ? vb_get_u64(base.data) : 0) + vb_get_u64(delta.data));
+    *sum = VARVE_SLICE(bytes, VTX_NUMBER_BYTES);
+    return VARVE_OK;
+}
+
+/* What rules judge must be known when it is staged: the sum on what this transaction reads. */
+static int add_by_reading(struct varve_txn *txn, struct varve_table *table, varve_slice key, varve_slice delta) {
+    varve_slice old, sum;
+    /* read committed does not validate: the sum must not be lost all the same */
+    bool locks = txn->cc.level == VARVE_READ_COMMITTED;
+    int status = get_row(txn, table, key, locks ? VCC_FOR_UPDATE : VCC_PLAIN, &old);
+    if (status != VARVE_OK && status != VARVE_NOTFOUND) return status;
+    bool absent = status == VARVE_NOTFOUND;
+    VB_TRY(vtx_plus(txn, table->tree, key, absent ? VARVE_SLICE(NULL, 0) : old, delta, &txn->cc.arena, &sum));
+    status = write_row(txn, table, key, sum, locks && absent ? VTX_INSERT : VTX_PUT);
+    if (status == VARVE_EXISTS) /* it came in between: as if it had come after the commit */
+        return vcc_refuse(&txn->cc, VARVE_CONFLICT, VARVE_REASON_PRECONDITION, table->tree, key,
+                          "it came since this transaction looked");
+    return status;
+}
+
+/* A row that is no number now is told at the call. Only a hint: nothing is registered or locked, and the commit looks
+ * again. *record is the row's record where there is one. */
+static int look_at_number(struct varve_txn *txn, struct varve_table *table, varve_slice key, varve_slice delta,
+                          struct vst_record **record) {
+    struct vst_found found;
+    struct vst_seen seen = {.present = false};
+    varve_slice sum;
+    vos_rcu_enter();
+    find(txn, table->tree, key, &found);
+    int status = found.record != NULL ? vst_read_newest(found.record, &txn->cc.arena, &seen) : VARVE_OK;
+    vos_rcu_exit();
+    *record = found.record;
+    if (status != VARVE_OK) return vk_fail(&txn->cc.detail, status, VARVE_REASON_RESOURCE, "out of memory for a value");
+    txn->bytes += seen.value.size;
+    return vtx_plus(txn, table->tree, key, seen.present ? seen.value : VARVE_SLICE(NULL, 0), delta, &txn->cc.arena,
+                    &sum);
+}
+
+/* Nothing is read, locked or judged before the commit, so that no two additions are ever in each other's way. */
+static int add_row(struct varve_txn *txn, struct varve_table *table, varve_slice key, varve_slice delta) {
+    struct vcc_txn *cc = &txn->cc;
+    VB_TRY(check_write(txn, table, key, delta, VTX_ADD));
+    if (!vcn_none(table->rules)) return add_by_reading(txn, table, key, delta);
+    struct vk_write write = {.table = table->tree,
+                             .key = key,
+                             .value = delta,
+                             .table_id = table->id,
+                             .kind = VK_ADD,
+                             .precondition = VK_ANY};
+    const struct vk_write *own = cc->wset.live != 0 ? vk_wset_find(&cc->wset, table->id, key) : NULL;
+    if (own != NULL) {
+        varve_slice base = own->kind == VK_DELETE ? VARVE_SLICE(NULL, 0) : own->value;
+        VB_TRY(vtx_plus(txn, table->tree, key, base, delta, &cc->arena, &write.value));
+        if (own->kind != VK_ADD) return write_row(txn, table, key, write.value, VTX_PUT);
+        return stage(txn, &write);
+    }
+    if (cc->stale)
+        return vcc_refuse(cc, VARVE_CONFLICT, VARVE_REASON_STALE, table->tree, key,
+                          "rows read before have changed, so this transaction can only finish without writes");
+    VB_TRY(look_at_number(txn, table, key, delta, &write.record));
+    write.looked = perhaps_read(txn, table->tree, key);
+    return stage(txn, &write);
+}
+
 int vtx_add(struct varve_txn *txn, struct varve_table *table, varve_slice key, int64_t delta) {
     VB_TRY(vtx_enter(txn));
-    uint8_t bytes[8];
-    varve_slice old;
-    int64_t sum = 0;
-    bool locks =
-        txn->cc.level == VARVE_READ_COMMITTED; /* which does not validate: the sum must not be lost all the same */
-    enum vcc_hint hint = locks ? VCC_FOR_UPDATE : VCC_PLAIN;
+    uint8_t bytes[VTX_NUMBER_BYTES];
+    vb_put_u64(bytes, (uint64_t)delta);
     vtx_statement_begin(txn);
-    int status = txn->cc.read_only ? vk_fail(&txn->cc.detail, VARVE_READONLY, VARVE_REASON_CALLER,
-                                             "a write in a read-only transaction")
-                                   : get_row(txn, table, key, hint, &old);
-    if (status == VARVE_OK && old.size != sizeof bytes)
-        status = vk_fail(&txn->cc.detail, VARVE_INVALID, VARVE_REASON_CALLER,
-                         "table %s: add to a value of %zu bytes, 8 expected", table->name, old.size);
-    if (status == VARVE_OK) sum = (int64_t)vb_get_u64(old.data);
-    if (status == VARVE_OK || status == VARVE_NOTFOUND) {
-        vb_put_u64(bytes, (uint64_t)sum + (uint64_t)delta);
-        enum vtx_write_mode mode = locks && status == VARVE_NOTFOUND ? VTX_INSERT : VTX_PUT;
-        status = write_row(txn, table, key, VARVE_SLICE(bytes, sizeof bytes), mode);
-        if (status == VARVE_EXISTS) /* it came in between: as if it had come after the commit */
-            status = vcc_refuse(&txn->cc, VARVE_CONFLICT, VARVE_REASON_PRECONDITION, table->tree, key,
-                                "it came since this transaction looked");
-    }
+    int status = add_row(txn, table, key, VARVE_SLICE(bytes, sizeof bytes));
     vtx_statement_end(txn);
     return vtx_leave(txn, status);
 }

@@ -5,6 +5,7 @@
  * | seal      | no more operations                                           | the doom                | abort      |
  * | check     | row rules ran when each row was staged; none waits for commit | -                      | -          |
  * | precommit | lock the write set, ghosts for new keys, write-write rules   | retry statuses, NOMEM   | abort      |
+ * | derive    | sums of what was added, under the locks                      | INVALID, NOMEM          | abort      |
  * | reserve   | before-images, blobs, log space; redo encoded but for its cts | FULL, NOMEM, FAILED    | abort      |
  * | stamp     | PREP, cts = fetch_add(clock), COMMITTING                     | -                       | -          |
  * | validate  | reads and ranges hold as of cts                              | CONFLICT                | abort: the cts
@@ -13,7 +14,7 @@
  * | | end       | unlock, wake, release the snapshot                           | -                       | -          |
  * | harden    | wait for the durable cts                                     | UNKNOWN_OUTCOME, FAILED | report     |
  *
- * Between precommit and reserve there is room for one more stage that derives further writes under the record locks.
+ * After derive nothing knows of additions any more: log, recovery and checkpoints see values.
  * A transaction without writes has none of the middle: it was consistent at its stamp all along, and only waits until
  * what it saw is as durable as its sync mode promises.
  *
@@ -28,6 +29,26 @@
 static int seal(struct varve_txn *txn) {
     VB_TRY(vtx_enter(txn));
     vtx_cursors_close_all(txn);
+    return VARVE_OK;
+}
+
+/* The newest committed version, which cannot change any more, plus the delta. */
+static int derive_one(struct varve_txn *txn, struct vk_write *write) {
+    struct vst_seen seen;
+    vos_rcu_enter();
+    int status = vst_read_newest(write->record, &txn->cc.arena, &seen);
+    vos_rcu_exit();
+    if (status != VARVE_OK)
+        return vk_fail(&txn->cc.detail, VARVE_NOMEM, VARVE_REASON_RESOURCE, "out of memory for a sum");
+    VB_TRY(vtx_plus(txn, write->table, write->key, seen.present ? seen.value : VARVE_SLICE(NULL, 0), write->value,
+                    &txn->cc.arena, &write->value));
+    write->kind = VK_PUT;
+    return VARVE_OK;
+}
+
+static int derive(struct varve_txn *txn) {
+    for (uint32_t i = 0; i < txn->cc.sorted_count; i++)
+        if (txn->cc.sorted[i]->kind == VK_ADD) VB_TRY(derive_one(txn, txn->cc.sorted[i]));
     return VARVE_OK;
 }
 
@@ -145,6 +166,7 @@ static int write_out(struct varve_txn *txn) {
     int early = VB_PLANTED(34) ? validate_early(cc) : VARVE_OK;
     if (VB_PLANTED(6)) stamp(cc);
     int status = vcc_precommit(cc);
+    if (status == VARVE_OK) status = derive(txn);
     if (status == VARVE_OK) status = reserve(txn);
     if (VB_PLANTED(6) && status != VARVE_OK) cc->cts = 0;
     if (status != VARVE_OK) return status;

@@ -45,6 +45,7 @@ struct varve_cursor {
 
 struct row_out {
     varve_slice key, value;
+    struct vk_write *add; /* an own ADD, whose sum is still to be made; NULL: none */
 };
 
 /* --- bounds ------------------------------------------------------------------------------------------------------- */
@@ -136,7 +137,7 @@ static int take_own(struct varve_cursor *c, struct vk_write *own, struct row_out
     VB_TRY(cross(c, own->key, true, NULL));
     rest_on(c, own->key, true);
     if (own->kind == VK_DELETE) return CROSSED;
-    *out = (struct row_out){own->key, own->value};
+    *out = (struct row_out){own->key, own->value, own->kind == VK_ADD ? own : NULL};
     c->txn->witness = (struct vtx_witness){0, own->index + 1};
     return DELIVERED;
 }
@@ -151,7 +152,8 @@ static int take_record(struct varve_cursor *c, struct vst_record *record, struct
     rest_on(c, access.key, true);
     c->index++;
     if (!result.present) return CROSSED;
-    *out = (struct row_out){access.key, result.value};
+    vtx_note_key(c->txn, c->tree, access.key);
+    *out = (struct row_out){access.key, result.value, NULL};
     c->txn->witness = (struct vtx_witness){result.cts, 0};
     return DELIVERED;
 }
@@ -206,6 +208,13 @@ static int step(struct varve_cursor *c, struct row_out *out) {
     return VARVE_END;
 }
 
+/* A sum may have to wait for its base, so it is read after the step, as a row looked up by its key. */
+static int deliver(struct varve_cursor *c, struct row_out *out) {
+    if (out->add != NULL) VB_TRY(vtx_sum(c->txn, out->add, VCC_PLAIN, &c->row_arena, &out->value));
+    c->place = ON_ROW;
+    return DELIVERED;
+}
+
 static int walk(struct varve_cursor *c, struct row_out *out) {
     vb_arena_reset(&c->row_arena);
     for (;;) {
@@ -215,10 +224,8 @@ static int walk(struct varve_cursor *c, struct row_out *out) {
             status = step(c, out);
         } while (status == CROSSED);
         vos_rcu_exit();
-        if (status == DELIVERED) {
-            c->place = ON_ROW;
-            return VARVE_OK;
-        }
+        if (status == DELIVERED) status = deliver(c, out);
+        if (status == DELIVERED) return VARVE_OK;
         c->portion_valid = false;
         if (status == VARVE_END) c->place = c->direction == VST_FORWARD ? AT_HIGH_END : AT_LOW_END;
         if (status > VARVE_OK) status = vtx_again(c->txn, status);

@@ -227,6 +227,7 @@ void vtx_finish(struct varve_txn *txn, bool committed, enum varve_reason reason)
     if (txn->tell_cts != NULL) *txn->tell_cts = cc->cts;
     vct_reset(cc);
     vk_wset_reset(&cc->wset);
+    txn->read_any = false;
     vb_arena_reset(&cc->arena);
     if (txn->pool->config.max_snapshot_age_ms != 0) vb_store_relaxed(&txn->begin_ns, 0);
 }

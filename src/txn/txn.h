@@ -89,7 +89,7 @@ int vtx_get(struct varve_txn *txn, struct varve_table *table, varve_slice key, e
             varve_slice *value);
 int vtx_get_many(struct varve_txn *txn, struct varve_table *table, const varve_slice *keys, varve_slice *values,
                  int *statuses, size_t count);
-enum vtx_write_mode { VTX_PUT = 0, VTX_INSERT, VTX_UPDATE, VTX_DELETE };
+enum vtx_write_mode { VTX_PUT = 0, VTX_INSERT, VTX_UPDATE, VTX_DELETE, VTX_ADD /* vtx_add only */ };
 int vtx_write(struct varve_txn *txn, struct varve_table *table, varve_slice key, varve_slice value,
               enum vtx_write_mode mode);
 int vtx_delete_range(struct varve_txn *txn, struct varve_table *table, const varve_range *range, uint64_t *count);

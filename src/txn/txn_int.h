@@ -18,6 +18,7 @@ struct vtx_shard {
     struct varve_txn *handles[VTX_SHARD_HANDLES];
 };
 
+enum { VTX_READ_KEYS = 1024 };
 struct varve_txn {
     struct vcc_txn cc;
     struct vtx_pool *pool;
@@ -39,8 +40,10 @@ struct varve_txn {
     struct vst_table *last_tree;        /* the row looked up last, for the write that often follows its read */
     struct vst_record *last_record;     /* NULL: none; pinned, perhaps FROZEN */
     struct vtx_witness witness;
+    bool read_any;                          /* snapshot: something is in read_keys */
+    uint64_t read_keys[VTX_READ_KEYS / 64]; /* snapshot: a bit for the hash of each key read */
     uint64_t last_cts;
-    uint64_t *tell_cts; /* where the end of this transaction stores last_cts, or NULL */
+    uint64_t *tell_cts;           /* where the end of this transaction stores last_cts, or NULL */
     struct vtx_counters counters; /* this handle's share; written by its owner */
 };
 
@@ -85,6 +88,18 @@ struct vtx_row {
 };
 int vtx_read_row(struct varve_txn *txn, struct vst_table *tree, varve_slice key, enum vcc_hint hint,
                  struct vb_arena *arena, struct vtx_row *row);
+/* The sum that an own ADD stands for, on the base that this transaction reads, registered or locked as the hint and the
+ * level ask; from here on the ADD counts as looked at. In `arena` (NULL: the transaction's). INVALID: the base is no
+ * number. Outside sections. */
+int vtx_sum(struct varve_txn *txn, struct vk_write *add, enum vcc_hint hint, struct vb_arena *arena,
+            varve_slice *value);
+/* base + delta, wrapping, into `arena`; base data NULL: absent, which counts as 0. INVALID: another length than 8. */
+enum { VTX_NUMBER_BYTES = 8 };
+int vtx_plus(struct varve_txn *txn, const struct vst_table *tree, varve_slice key, varve_slice base, varve_slice delta,
+             struct vb_arena *arena, varve_slice *sum);
+/* At snapshot, in transactions that may write: an ADD to a row that was read before depends on it. A filter of constant
+ * size tells; where it is wrong, the ADD meets the rule of the first committer like any write, which is always safe. */
+void vtx_note_key(struct varve_txn *txn, const struct vst_table *tree, varve_slice key);
 /* What a VCC_WAIT or VCC_RETRY of a loop asks for; OK: look up again. Outside sections. */
 int vtx_again(struct varve_txn *txn, int status);
 int vtx_over_limit(struct varve_txn *txn, size_t more); /* TOOBIG when `more` bytes would pass max_txn_bytes */

@@ -4,7 +4,8 @@
  *   read_committed    a statement, or an open cursor and what is read beside it, sees the newest state at its start
  *   repeatable_read   reads at the begin (fresh_reads: at the statement); commit refuses when a key read has a newer
  *                     version, or a key asked for is there now and was not, or the other way round
- *   snapshot          reads at the begin; commit refuses when a key written has a newer version
+ *   snapshot          reads at the begin; commit refuses when a key written has a newer version, but for a key that was
+ *                     only added to
  *   serializable      as repeatable read, and for every key of a range that a scan has covered
  * A row read for update is not changed by others until the end, at any level: their commits are refused. insert,
  * update, delete and delete-range hold at every level only while the presence they relied on is so. A read-only
@@ -67,7 +68,8 @@ static bool validates(const struct view *v) {
 
 static void note_item(const struct machine *m, struct view *v, unsigned key, bool for_update) {
     uint32_t bit = UINT32_C(1) << key;
-    if ((!validates(v) && !for_update) || v->read_only || (v->own.own & bit) != 0) return;
+    smr_look(&v->own, key);
+    if ((!validates(v) && !for_update) || v->read_only || (v->own.own & ~v->own.added & bit) != 0) return;
     uint8_t now = stamp(m, v);
     if ((v->items & bit) == 0 || now < v->item_as_of[key]) v->item_as_of[key] = now;
     v->items |= bit;
@@ -181,8 +183,8 @@ static int write_row(const struct machine *m, struct view *v, const struct ss_st
                              : step->verb == SS_UPDATE || step->verb == SS_DELETE ? SMR_RELIES_ON_PRESENT
                                                                                   : SMR_RELIES_ON_NOTHING;
     if (step->verb == SS_ADD) {
-        int64_t old = 0;
-        value += get(m, v, step->key, &old) == VARVE_OK ? old : 0;
+        smr_stage_add(&v->own, step->key, value);
+        return VARVE_OK;
     }
     smr_stage(&v->own, step->key, step->verb == SS_DELETE ? SS_ABSENT : value, relies);
     return VARVE_OK;
@@ -262,7 +264,7 @@ static enum varve_reason refusal(const struct machine *m, const struct view *v) 
     if (v->read_only) return VARVE_REASON_NONE;
     for (uint32_t left = v->own.own; left != 0; left &= left - 1)
         if (taken_by_other(m, v, (unsigned)__builtin_ctz(left))) return VARVE_REASON_WRITE_WRITE;
-    if (first_committer && any_newer(store, v->own.own | v->for_update, NULL, v->snapshot))
+    if (first_committer && any_newer(store, (v->own.own & ~smr_blind(&v->own)) | v->for_update, NULL, v->snapshot))
         return VARVE_REASON_WRITE_WRITE;
     if (presence_differs(m, v->own.relies_present, v->own.relies_absent)) return VARVE_REASON_PRECONDITION;
     if (any_newer(store, m->way->first_committer_only ? v->for_update : v->items, v->item_as_of, 0))
@@ -333,12 +335,20 @@ static int read_step(struct machine *m, struct view *v, const struct ss_step *st
     }
 }
 
+/* What was read stays read. */
+static int rollback(struct view *v) {
+    uint32_t read = v->own.read;
+    v->own = v->saved;
+    v->own.read |= read;
+    return VARVE_OK;
+}
+
 static int step_of_txn(struct machine *m, struct view *v, unsigned at, struct ss_answer *answer) {
     const struct ss_step *step = &m->schedule->steps[at];
     switch (step->verb) {
     case SS_BEGIN: return VARVE_OK;
     case SS_SAVEPOINT: v->saved = v->own; return VARVE_OK;
-    case SS_ROLLBACK: v->own = v->saved; return VARVE_OK;
+    case SS_ROLLBACK: return rollback(v);
     case SS_CLOSE: v->pinned = false; return VARVE_OK;
     case SS_COMMIT: return commit(m, step->txn, v);
     case SS_ABORT: finish(m, step->txn, false, VARVE_OK, VARVE_REASON_NONE); return VARVE_OK;

@@ -46,6 +46,8 @@ struct write {
     varve_slice value;
     bool deleted;
     enum reliance reliance;
+    bool added;  /* value is a delta, on whatever the row holds */
+    bool looked; /* added: the transaction has read the row */
 };
 
 /* An interval of keys read as of a commit number; a point when low == high. A NULL bound is none. */
@@ -57,6 +59,11 @@ struct read {
     bool below_high; /* high itself was not looked at */
     varve_slice low;
     varve_slice high;
+};
+
+struct place {
+    unsigned table;
+    varve_slice key;
 };
 
 struct model_txn {
@@ -72,6 +79,9 @@ struct model_txn {
     struct read *reads; /* [read_count] */
     size_t read_count;
     size_t read_capacity;
+    struct place *seen; /* [seen_count]: rows read, those not there too */
+    size_t seen_count;
+    size_t seen_capacity;
     size_t *marks; /* [mark_count] write counts */
     size_t mark_count;
     size_t mark_capacity;
@@ -190,7 +200,7 @@ static uint64_t statement_stamp(const struct model_txn *txn) {
     return fresh && txn->pins == 0 && !txn->read_only ? txn->model->commit : txn->snapshot;
 }
 
-static const struct write *own_write(const struct model_txn *txn, unsigned table, varve_slice key) {
+static struct write *own_write(const struct model_txn *txn, unsigned table, varve_slice key) {
     for (size_t i = txn->write_count; i-- > 0;)
         if (txn->writes[i].table == table && model_compare(txn->writes[i].key, key) == 0) return &txn->writes[i];
     return NULL;
@@ -205,21 +215,46 @@ bool model_reads_newest(const struct model_txn *txn, unsigned table, varve_slice
     return entry == NULL || !changed_since(entry, statement_stamp(txn));
 }
 
+static uint64_t little_endian(varve_slice number) {
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < 8 && number.size == 8; i++)
+        sum |= (uint64_t)((const unsigned char *)number.data)[i] << (8 * i);
+    return sum;
+}
+
+/* What is absent, or no number, counts as 0. */
+static varve_slice sum(struct model *model, varve_slice base, varve_slice delta) {
+    unsigned char bytes[8];
+    uint64_t number = little_endian(base) + little_endian(delta);
+    for (unsigned i = 0; i < 8; i++) bytes[i] = (unsigned char)(number >> (8 * i));
+    return copied(model, VARVE_SLICE(bytes, 8));
+}
+
 static bool look_up(const struct model_txn *txn, unsigned table, varve_slice key, varve_slice *value) {
     const struct write *own = own_write(txn, table, key);
-    if (own != NULL) {
+    if (own != NULL && !own->added) {
         *value = own->value;
         return !own->deleted;
     }
     const struct entry *entry = find_entry(&txn->model->tables[table], key);
     const struct version *version = entry == NULL ? NULL : version_at(entry, statement_stamp(txn));
+    if (own != NULL) {
+        *value = sum(txn->model, version == NULL ? VARVE_SLICE(NULL, 0) : version->value, own->value);
+        return true;
+    }
     if (version != NULL) *value = version->value;
     return version != NULL;
 }
 
 static void note_read(struct model_txn *txn, unsigned table, bool item, varve_slice low, varve_slice high) {
+    struct write *own = item ? own_write(txn, table, low) : NULL;
+    if (own != NULL) own->looked = own->added;
+    if (item) {
+        txn->seen = grown(txn->seen, txn->seen_count, &txn->seen_capacity, sizeof *txn->seen);
+        txn->seen[txn->seen_count++] = (struct place){table, copied(txn->model, low)};
+    }
     if (txn->level < VARVE_REPEATABLE_READ || txn->level == VARVE_SNAPSHOT || txn->read_only) return;
-    if (item && own_write(txn, table, low) != NULL) return;
+    if (own != NULL && !own->added) return;
     txn->reads = grown(txn->reads, txn->read_count, &txn->read_capacity, sizeof *txn->reads);
     varve_slice low_copy = low.data == NULL ? low : copied(txn->model, low);
     varve_slice high_copy = high.data == NULL ? high : item ? low_copy : copied(txn->model, high);
@@ -257,6 +292,7 @@ void model_unpin(struct model_txn *txn) { txn->pins--; }
 void model_abort(struct model_txn *txn) {
     free(txn->writes);
     free(txn->reads);
+    free(txn->seen);
     free(txn->marks);
     free(txn);
 }
@@ -285,6 +321,7 @@ static bool read_holds(const struct model_txn *txn, const struct read *read) {
 static bool write_holds(const struct model_txn *txn, const struct write *write) {
     const struct entry *entry = find_entry(&txn->model->tables[write->table], write->key);
     bool present = entry != NULL && version_at(entry, txn->model->commit) != NULL;
+    if (write->added && !write->looked) return true;
     if (txn->level == VARVE_SNAPSHOT && entry != NULL && changed_since(entry, txn->snapshot)) return false;
     return write->reliance == RELIES_ON_NOTHING || present == (write->reliance == RELIES_ON_PRESENT);
 }
@@ -292,6 +329,10 @@ static bool write_holds(const struct model_txn *txn, const struct write *write) 
 static void install(struct model *model, const struct write *write, uint64_t commit) {
     struct entry *entry = make_entry(model, &model->tables[write->table], write->key);
     struct version version = {commit, write->deleted, write->value};
+    if (write->added) {
+        const struct version *below = version_at(entry, commit - 1);
+        version.value = sum(model, below == NULL ? VARVE_SLICE(NULL, 0) : below->value, write->value);
+    }
     if (entry->count > 0 && entry->versions[entry->count - 1].commit == commit) {
         entry->versions[entry->count - 1] = version;
         return;
@@ -334,53 +375,65 @@ int model_get(struct model_txn *txn, unsigned table, varve_slice key, varve_slic
 
 int model_contains(struct model_txn *txn, unsigned table, varve_slice key) {
     varve_slice value;
-    size_t reads = txn->read_count;
+    size_t reads = txn->read_count, seen = txn->seen_count;
+    const struct write *own = own_write(txn, table, key);
+    if (own != NULL && own->added) return VARVE_OK;
     int status = model_get(txn, table, key, &value);
     if (txn->read_count > reads) txn->reads[reads].existence = true;
+    txn->seen_count = seen;
     return status;
 }
 
 int model_put(struct model_txn *txn, unsigned table, varve_slice key, varve_slice value) {
     if (txn->read_only) return VARVE_READONLY;
-    add_write(txn, (struct write){table, key, value, false, RELIES_ON_NOTHING});
+    add_write(txn, (struct write){table, key, value, false, RELIES_ON_NOTHING, false, false});
     return VARVE_OK;
 }
 
 int model_insert(struct model_txn *txn, unsigned table, varve_slice key, varve_slice value) {
     if (txn->read_only) return VARVE_READONLY;
     if (model_contains(txn, table, key) == VARVE_OK) return VARVE_EXISTS;
-    add_write(txn, (struct write){table, key, value, false, RELIES_ON_ABSENT});
+    add_write(txn, (struct write){table, key, value, false, RELIES_ON_ABSENT, false, false});
     return VARVE_OK;
 }
 
 int model_update(struct model_txn *txn, unsigned table, varve_slice key, varve_slice value) {
     if (txn->read_only) return VARVE_READONLY;
     if (model_contains(txn, table, key) != VARVE_OK) return VARVE_NOTFOUND;
-    add_write(txn, (struct write){table, key, value, false, RELIES_ON_PRESENT});
+    add_write(txn, (struct write){table, key, value, false, RELIES_ON_PRESENT, false, false});
     return VARVE_OK;
 }
 
 int model_delete(struct model_txn *txn, unsigned table, varve_slice key) {
     if (txn->read_only) return VARVE_READONLY;
     if (model_contains(txn, table, key) != VARVE_OK) return VARVE_NOTFOUND;
-    add_write(txn, (struct write){table, key, VARVE_SLICE("", 0), true, RELIES_ON_PRESENT});
+    add_write(txn, (struct write){table, key, VARVE_SLICE("", 0), true, RELIES_ON_PRESENT, false, false});
     return VARVE_OK;
 }
 
-static uint64_t little_endian(const unsigned char bytes[8]) {
-    uint64_t number = 0;
-    for (unsigned i = 0; i < 8; i++) number |= (uint64_t)bytes[i] << (8 * i);
-    return number;
+static bool has_seen(const struct model_txn *txn, unsigned table, varve_slice key) {
+    for (size_t i = 0; i < txn->seen_count; i++)
+        if (txn->seen[i].table == table && model_compare(txn->seen[i].key, key) == 0) return true;
+    return false;
 }
 
 int model_add(struct model_txn *txn, unsigned table, varve_slice key, int64_t delta) {
-    varve_slice old = {NULL, 0};
-    unsigned char bytes[8] = {0};
     if (txn->read_only) return VARVE_READONLY;
-    if (model_get(txn, table, key, &old) == VARVE_OK && old.size != 8) return VARVE_INVALID;
-    uint64_t sum = (old.data != NULL && old.size == 8 ? little_endian(old.data) : 0) + (uint64_t)delta;
-    for (unsigned i = 0; i < 8; i++) bytes[i] = (unsigned char)(sum >> (8 * i));
-    return model_put(txn, table, key, VARVE_SLICE(bytes, 8));
+    const struct write *own = own_write(txn, table, key);
+    const struct entry *entry = find_entry(&txn->model->tables[table], key);
+    const struct version *newest = entry == NULL ? NULL : version_at(entry, txn->model->commit);
+    unsigned char bytes[8];
+    for (unsigned i = 0; i < 8; i++) bytes[i] = (unsigned char)((uint64_t)delta >> (8 * i));
+    struct write write = {table, key, VARVE_SLICE(bytes, 8), false, RELIES_ON_NOTHING, true, has_seen(txn, table, key)};
+    if (own == NULL && newest != NULL && newest->value.size != 8) return VARVE_INVALID;
+    if (own != NULL && !own->deleted && own->value.size != 8) return VARVE_INVALID;
+    if (own != NULL) {
+        write.value = sum(txn->model, own->deleted ? VARVE_SLICE(NULL, 0) : own->value, write.value);
+        write.added = own->added;
+        write.looked = own->looked;
+    }
+    add_write(txn, write);
+    return VARVE_OK;
 }
 
 /* The nearest visible row on one side of `at`, by trying every key that could be it. */
@@ -472,7 +525,8 @@ int model_delete_range(struct model_txn *txn, unsigned table, const varve_range 
     if (txn->read_only) return VARVE_READONLY;
     model_scan(txn, table, range, &rows);
     for (size_t i = 0; i < rows.count; i++)
-        add_write(txn, (struct write){table, rows.items[i].key, VARVE_SLICE("", 0), true, RELIES_ON_PRESENT});
+        add_write(txn,
+                  (struct write){table, rows.items[i].key, VARVE_SLICE("", 0), true, RELIES_ON_PRESENT, false, false});
     if (count != NULL) *count = rows.count;
     model_rows_free(&rows);
     return VARVE_OK;

@@ -69,9 +69,9 @@ static uint32_t changed_keys(const struct smr_own *own, const int64_t *state) {
     return changed;
 }
 
-/* Own writes count but for rows inserted and deleted again. */
+/* Own writes count but for rows inserted and deleted again, and for what was added without a look at the sum. */
 static bool overwritten_between(const struct line *line, const struct smr_own *own, unsigned from, unsigned to) {
-    uint32_t mine = own->own;
+    uint32_t mine = own->own & ~smr_blind(own);
     for (uint32_t left = own->own & own->relies_absent; left != 0; left &= left - 1) {
         unsigned key = (unsigned)__builtin_ctz(left);
         if (own->value[key] == SS_ABSENT) mine &= ~(UINT32_C(1) << key);
@@ -186,6 +186,15 @@ struct statements {
     unsigned opened; /* commits acknowledged when that was */
 };
 
+static bool torn_row_fits(const struct line *line, const struct smr_own *own, unsigned key, int64_t value,
+                          unsigned from, unsigned to) {
+    if ((own->own >> key & 1) == 0) return held_between(line, key, value, from, to);
+    if ((own->added >> key & 1) == 0) return own->value[key] == value;
+    for (unsigned n = from; n <= to; n++)
+        if (smr_seen(line->states[n], own, key) == value) return true;
+    return false;
+}
+
 /* Every key on the way of the scan was looked at once, between the beginning and the end of its statement: a cursor is
  * one from its opening. */
 static bool torn_scan_fits(const struct line *line, const struct smr_op *op, const struct statements *s,
@@ -197,8 +206,7 @@ static bool torn_scan_fits(const struct line *line, const struct smr_op *op, con
         if (op->limit > 0 && taken == op->limit) break;
         bool returned = taken < op->row_count && op->rows[taken].key == key;
         int64_t value = returned ? op->rows[taken].value : SS_ABSENT;
-        if ((own->own >> key & 1) != 0 ? own->value[key] != value : !held_between(line, key, value, from, to))
-            return false;
+        if (!torn_row_fits(line, own, key, value, from, to)) return false;
         taken += returned ? 1 : 0;
     }
     return taken == op->row_count;
@@ -218,20 +226,11 @@ static bool some_state_fits(const struct line *line, const struct smr_op *op, un
     return false;
 }
 
-/* What add builds on is not in its answer: every state is a choice. */
-static bool add_fits(struct line *line, const struct smr_op *op, unsigned to, struct statements *s,
-                     struct smr_own *own) {
-    unsigned n = op->beside_cursor && s->cursor < s->from ? s->cursor : s->from;
-    if (to > n) n += choose(&line->choices, to - n + 1);
-    s->from = n > s->from ? n : s->from;
-    return smr_op_fits(op, line->states[n], own, SMR_WHOLE);
-}
-
 static bool statement_fits(struct line *line, const struct smr_op *op, struct statements *s, struct smr_own *own) {
     unsigned to = last_state(line, op->after);
     if (op->torn && op->kind == SMR_SCAN) return torn_scan_fits(line, op, s, own);
     if (op->kind == SMR_DELETE_RANGE) return delete_range_fits(line, op, s->from, own, NULL);
-    if (op->kind == SMR_ADD) return add_fits(line, op, to, s, own);
+    if (op->kind == SMR_ADD) return smr_op_fits(op, line->states[s->from], own, SMR_WHOLE);
     if (op->kind == SMR_OPEN) {
         s->opened = op->before;
         s->cursor = to > s->from ? s->from + choose(&line->choices, to - s->from + 1) : s->from;

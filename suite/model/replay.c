@@ -14,7 +14,7 @@
 
 /* --- one operation ------------------------------------------------------------------------------------------------ */
 
-bool smr_scan_fits(const struct smr_op *op, const int64_t *state, const struct smr_own *own, enum smr_rule rule) {
+bool smr_scan_fits(const struct smr_op *op, const int64_t *state, struct smr_own *own, enum smr_rule rule) {
     unsigned taken = 0;
     for (unsigned i = 0; i < (unsigned)(op->high - op->low); i++) {
         unsigned key = op->reverse ? op->high - 1u - i : op->low + i;
@@ -25,6 +25,7 @@ bool smr_scan_fits(const struct smr_op *op, const int64_t *state, const struct s
         bool looked_at = rule != SMR_OWN_ONLY || mine;
         if (returned && looked_at && value != op->rows[taken].value) return false;
         if (!returned && value != SS_ABSENT && (rule == SMR_WHOLE || mine)) return false;
+        if (returned) smr_look(own, key);
         taken += returned ? 1 : 0;
     }
     return taken == op->row_count;
@@ -52,7 +53,7 @@ static bool write_fits(const struct smr_op *op, int64_t now, struct smr_own *own
     case SMR_DELETE:
         if (done) smr_stage(own, op->low, op->kind == SMR_DELETE ? SS_ABSENT : op->value, SMR_RELIES_ON_PRESENT);
         return done == present;
-    default: /* SMR_ADD */ smr_stage(own, op->low, (present ? now : 0) + op->value, SMR_RELIES_ON_NOTHING); return done;
+    default: /* SMR_ADD */ smr_stage_add(own, op->low, op->value); return done;
     }
 }
 
@@ -64,6 +65,7 @@ bool smr_op_fits(const struct smr_op *op, const int64_t *state, struct smr_own *
     default: break;
     }
     int64_t now = smr_seen(state, own, op->low);
+    if (op->kind == SMR_GET) smr_look(own, op->low);
     switch (op->kind) {
     case SMR_GET: return op->status == VARVE_OK ? now == op->value && now != SS_ABSENT : now == SS_ABSENT;
     case SMR_CONTAINS: return (op->status == VARVE_OK) == (now != SS_ABSENT);
@@ -89,7 +91,7 @@ bool smr_txn_fits(const struct smr_txn *txn, const int64_t *state, struct smr_ow
 void smr_apply(int64_t *state, const struct smr_own *own) {
     for (uint32_t left = own->own; left != 0; left &= left - 1) {
         unsigned key = (unsigned)__builtin_ctz(left);
-        state[key] = own->value[key];
+        state[key] = smr_seen(state, own, key);
     }
 }
 
@@ -98,8 +100,8 @@ static void take_for_written(const struct smr_op *op, struct smr_own *own) {
     if (op->status != VARVE_OK) return;
     switch (op->kind) {
     case SMR_PUT:
-    case SMR_UPDATE:
-    case SMR_ADD: smr_stage(own, op->low, op->value, SMR_RELIES_ON_NOTHING); return;
+    case SMR_UPDATE: smr_stage(own, op->low, op->value, SMR_RELIES_ON_NOTHING); return;
+    case SMR_ADD: smr_stage_add(own, op->low, op->value); return;
     case SMR_INSERT: smr_stage(own, op->low, op->value, SMR_RELIES_ON_ABSENT); return;
     case SMR_DELETE: smr_stage(own, op->low, SS_ABSENT, SMR_RELIES_ON_PRESENT); return;
     default: return;

@@ -7,8 +7,11 @@
  * no writer of one of its keys in between, one at read committed statement by statement, each from some state and none
  * before the one of the statement before. No state from before the begin may be read at any level.
  *
- * Choices. Where an answer does not tell what was done (rows that `del` took below snapshot, the sum that `add` built
- * on at read committed, the state of a cursor there) every possibility is tried; past SMR_TRIES of them the history is
+ * An `add` is a delta on the state at the transaction's place, at every level, and where the transaction has not read
+ * the sum it is no write of its key for who was first at snapshot: two of them commute.
+ *
+ * Choices. Where an answer does not tell what was done (rows that `del` took below snapshot, the
+ * state of a cursor at read committed) every possibility is tried; past SMR_TRIES of them the history is
  * acquitted.
  *
  * Nothing here allocates but smr_serializable, and that only for more than five transactions. Structs are filled by the

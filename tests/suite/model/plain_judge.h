@@ -14,6 +14,9 @@
 /* A transaction's own writes, and the presence each relied on in the state below when it was made. */
 struct overlay {
     int64_t own[JUDGE_KEYS];    /* UNTOUCHED, JUDGE_ABSENT or the value */
+    bool added[JUDGE_KEYS];     /* own is a delta, on whatever lies below */
+    bool looked[JUDGE_KEYS];    /* the row has been read, before or after */
+    bool read[JUDGE_KEYS];
     int64_t relies[JUDGE_KEYS]; /* UNTOUCHED = on nothing, JUDGE_ABSENT, or 1 = on presence */
     bool ranged;                /* rows of a range were deleted; only for plain_has_writes, which does not know which */
 };
@@ -21,23 +24,44 @@ struct overlay {
 enum rule { WHOLE, ITEMS_ONLY };
 
 static void overlay_clear(struct overlay *o) {
-    for (unsigned k = 0; k < JUDGE_KEYS; k++) o->own[k] = o->relies[k] = UNTOUCHED;
+    for (unsigned k = 0; k < JUDGE_KEYS; k++) {
+        o->own[k] = o->relies[k] = UNTOUCHED;
+        o->added[k] = o->looked[k] = o->read[k] = false;
+    }
     o->ranged = false;
 }
 
 static int64_t seen(const int64_t state[JUDGE_KEYS], const struct overlay *o, unsigned key) {
-    return o->own[key] != UNTOUCHED ? o->own[key] : state[key];
+    if (o->own[key] == UNTOUCHED) return state[key];
+    if (!o->added[key]) return o->own[key];
+    return (state[key] != JUDGE_ABSENT ? state[key] : 0) + o->own[key];
 }
 
 static void stage(struct overlay *o, unsigned key, int64_t value, int64_t relies) {
     if (o->own[key] == UNTOUCHED) o->relies[key] = relies;
     o->own[key] = value;
+    o->added[key] = o->looked[key] = false;
+}
+
+static void stage_add(struct overlay *o, unsigned key, int64_t delta) {
+    if (o->own[key] == UNTOUCHED) {
+        o->own[key] = delta;
+        o->added[key] = true;
+        o->looked[key] = o->read[key];
+    } else {
+        o->own[key] = (o->own[key] != JUDGE_ABSENT ? o->own[key] : 0) + delta;
+    }
+}
+
+static void look(struct overlay *o, unsigned key) {
+    o->read[key] = true;
+    if (o->added[key]) o->looked[key] = true;
 }
 
 /* --- one operation ------------------------------------------------------------------------------------------ */
 
 /* Every row must be what is seen; a whole scan must also have left nothing out on its way. */
-static bool scan_fits(const struct judge_op *op, const int64_t state[JUDGE_KEYS], const struct overlay *o,
+static bool scan_fits(const struct judge_op *op, const int64_t state[JUDGE_KEYS], struct overlay *o,
                       enum rule rule) {
     unsigned taken = 0;
     for (unsigned i = 0; i < op->high - op->low; i++) {
@@ -48,6 +72,7 @@ static bool scan_fits(const struct judge_op *op, const int64_t state[JUDGE_KEYS]
         if (returned && value != op->rows[taken].value) return false;
         bool must_return = value != JUDGE_ABSENT && (rule == WHOLE || o->own[key] != UNTOUCHED);
         if (!returned && must_return) return false;
+        if (returned) look(o, key);
         taken += returned ? 1 : 0;
     }
     return taken == op->row_count;
@@ -75,13 +100,14 @@ static bool write_fits(const struct judge_op *op, int64_t now, struct overlay *o
     case JUDGE_DELETE:
         if (done) stage(o, op->low, op->kind == JUDGE_DELETE ? JUDGE_ABSENT : op->value, 1);
         return done == present;
-    default: /* JUDGE_ADD */ stage(o, op->low, (present ? now : 0) + op->value, UNTOUCHED); return done;
+    default: /* JUDGE_ADD */ stage_add(o, op->low, op->value); return done;
     }
 }
 
 /* Runs one operation on state + own writes; false when the recorded answer is not the one that it gives. */
 static bool op_fits(const struct judge_op *op, const int64_t state[JUDGE_KEYS], struct overlay *o, enum rule rule) {
     int64_t now = op->low < JUDGE_KEYS ? seen(state, o, op->low) : JUDGE_ABSENT;
+    if (op->kind == JUDGE_GET) look(o, op->low);
     switch (op->kind) {
     case JUDGE_GET: return op->status == VARVE_OK ? now == op->value && now != JUDGE_ABSENT : now == JUDGE_ABSENT;
     case JUDGE_CONTAINS: return (op->status == VARVE_OK) == (now != JUDGE_ABSENT);
@@ -118,7 +144,7 @@ static bool txn_fits(const struct judge_txn *txn, const int64_t state[JUDGE_KEYS
 
 static void apply(int64_t state[JUDGE_KEYS], const struct overlay *o) {
     for (unsigned k = 0; k < JUDGE_KEYS; k++)
-        if (o->own[k] != UNTOUCHED) state[k] = o->own[k];
+        state[k] = seen(state, o, k);
 }
 
 /* Stages what the answer says was written, with no state to judge it by. */
@@ -126,8 +152,8 @@ static void take_for_written(const struct judge_op *op, struct overlay *o) {
     if (op->status != VARVE_OK) return;
     switch (op->kind) {
     case JUDGE_PUT:
-    case JUDGE_UPDATE:
-    case JUDGE_ADD: stage(o, op->low, op->value, UNTOUCHED); return;
+    case JUDGE_UPDATE: stage(o, op->low, op->value, UNTOUCHED); return;
+    case JUDGE_ADD: stage_add(o, op->low, op->value); return;
     case JUDGE_INSERT: stage(o, op->low, op->value, JUDGE_ABSENT); return;
     case JUDGE_DELETE: stage(o, op->low, JUDGE_ABSENT, 1); return;
     default: o->ranged = o->ranged || (op->kind == JUDGE_DELETE_RANGE && op->value > 0);
@@ -211,7 +237,7 @@ static bool relies_hold(const struct overlay *o, const int64_t state[JUDGE_KEYS]
 static bool overwritten_between(const struct line *line, const struct overlay *o, unsigned from, unsigned to) {
     for (unsigned n = from; n < to; n++)
         for (unsigned k = 0; k < JUDGE_KEYS; k++)
-            if (o->own[k] != UNTOUCHED && line->states[n][k] != line->states[n + 1][k]) return true;
+            if (o->own[k] != UNTOUCHED && (!o->added[k] || o->looked[k]) && line->states[n][k] != line->states[n + 1][k]) return true;
     return false;
 }
 

@@ -63,7 +63,9 @@ static int choose_scheme(struct varve_txn *txn, const varve_txn_options *o, stru
         return vk_fail(detail, VARVE_INVALID, VARVE_REASON_CALLER,
                        "%s cannot serve exactly the isolation level that was asked for", cc->ops->name);
     txn->attempts = (unsigned)(o->retry_token & TOKEN_ATTEMPT_MAX);
-    cc->escalated = txn->attempts >= ESCALATE_AFTER && !o->read_only && cc->ops != config->locking;
+    bool may_be_stronger = !o->exact || asked == VARVE_SERIALIZABLE;
+    cc->escalated =
+        txn->attempts >= ESCALATE_AFTER && !o->read_only && cc->ops != config->locking && may_be_stronger;
     if (cc->escalated) {
         cc->ops = config->locking;
         cc->level = VARVE_SERIALIZABLE;
@@ -285,4 +287,5 @@ struct vtx_witness vtx_last_read(const struct varve_txn *txn) {
 }
 uint64_t vtx_commit_cts(const struct varve_txn *txn) { return txn->last_cts; }
 void vtx_tell_cts(struct varve_txn *txn, uint64_t *cts) { txn->tell_cts = cts; }
+uint64_t vtx_clock(const struct vtx_pool *pool) { return vb_load_acquire(&pool->config.domain->clock); }
 uint64_t vtx_snapshot(const struct varve_txn *txn) { return txn->cc.snap; }

@@ -116,5 +116,6 @@ uint64_t vtx_commit_cts(const struct varve_txn *txn); /* after commit, until the
 /* The same for a recorder beside which other threads take handles: *cts is stored before the handle is given back. */
 void vtx_tell_cts(struct varve_txn *txn, uint64_t *cts);
 uint64_t vtx_snapshot(const struct varve_txn *txn);
+uint64_t vtx_clock(const struct vtx_pool *pool); /* the last cts drawn in the database */
 
 #endif

@@ -1,7 +1,7 @@
 /* lane.h - a recorder of histories: the public calls of one session, written down as they are answered.
  *
  * A lane is a session of one thread with columns of its own, so that recording shares no memory with other sessions: 56
- * bytes a transaction, 24 an operation, two readings of the clock. Lanes are put together into one hs_history when all
+ * bytes a transaction, 24 an operation, two loads of the commit clock, which is also the clock of begins and ends. Lanes are put together into one hs_history when all
  * sessions have ended. Identities of versions come from the engine (cts of the version each read returned), not from
  * values; the values are unique all the same, so that a history can be judged without them too.
  *

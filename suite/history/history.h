@@ -72,7 +72,7 @@ enum hs_txn_flags {
     HS_TORN = 4,      /* read committed under short locks: the rows of one statement may come from different states */
 };
 
-/* 56 bytes. Times are of one clock for all sessions: nanoseconds, or steps of a scheduler. */
+/* 56 bytes. Times are of one clock for all sessions: nanoseconds, steps of a scheduler, or an engine's commit clock. */
 struct hs_txn {
     uint64_t begin;    /* when begin was called */
     uint64_t end;      /* when commit or abort returned; HS_NO_STAMP: never, the outcome is unknown */

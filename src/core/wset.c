@@ -7,7 +7,7 @@
  *      Keys entered it in the order of their first writes, and rolling back takes them out in the opposite order, so
  *      emptying a place never breaks another key's probe sequence.
  *   2. A write whose `previous` is set has taken that write's place in every structure; rolling back gives it back,
- *      together with what was found or locked meanwhile, for locks outlive a savepoint.
+ *      together with what was found, looked at or locked meanwhile, for locks and reads outlive a savepoint.
  *   3. In the ordered view a parent's priority is not below its children's; the links of writes outside it mean
  *      nothing.
  * Source of the ordered view: Aragon and Seidel, Randomized Search Trees, FOCS 1989, with their split and join done in
@@ -258,6 +258,7 @@ static void revive(struct vk_write *previous, const struct vk_write *write) {
     previous->locked = write->locked;
     previous->new_ghost = write->new_ghost;
     previous->held = write->held;
+    if (!VB_PLANTED(101)) previous->looked |= write->looked; /* what was read has been read */
 }
 
 void vk_wset_rollback(struct vk_wset *wset, uint32_t mark) {

@@ -102,7 +102,7 @@ int vtx_sum(struct varve_txn *txn, struct vk_write *add, enum vcc_hint hint, str
         .table = add->table, .key = add->key, .hint = hint, .arena = arena != NULL ? arena : &txn->cc.arena};
     struct vcc_result base;
     VB_TRY(read_committed_row(txn, &access, &base));
-    add->looked = true;
+    if (!VB_PLANTED(100)) add->looked = true;
     return vtx_plus(txn, add->table, add->key, base.present ? base.value : VARVE_SLICE(NULL, 0), add->value,
                     access.arena, value);
 }
@@ -399,7 +399,12 @@ static int add_row(struct varve_txn *txn, struct varve_table *table, varve_slice
     if (own != NULL) {
         varve_slice base = own->kind == VK_DELETE ? VARVE_SLICE(NULL, 0) : own->value;
         VB_TRY(vtx_plus(txn, table->tree, key, base, delta, &cc->arena, &write.value));
-        if (own->kind != VK_ADD) return write_row(txn, table, key, write.value, VTX_PUT);
+        if (own->kind != VK_ADD && !(VB_PLANTED(102) && own->kind == VK_DELETE))
+            return write_row(txn, table, key, write.value, VTX_PUT);
+        if (VB_PLANTED(98)) {
+            memcpy((void *)(uintptr_t)own->value.data, write.value.data, VTX_NUMBER_BYTES);
+            return VARVE_OK;
+        }
         return stage(txn, &write);
     }
     if (cc->stale)

@@ -46,6 +46,15 @@ static int derive_one(struct varve_txn *txn, struct vk_write *write) {
     return VARVE_OK;
 }
 
+/* For a planted bug: the sums of rows that are there, before anything is locked. */
+static int derive_early(struct varve_txn *txn) {
+    const struct vk_wset *wset = &txn->cc.wset;
+    for (uint32_t i = 0; i < wset->count; i++)
+        if (!wset->writes[i]->superseded && wset->writes[i]->kind == VK_ADD && wset->writes[i]->record != NULL)
+            VB_TRY(derive_one(txn, wset->writes[i]));
+    return VARVE_OK;
+}
+
 static int derive(struct varve_txn *txn) {
     for (uint32_t i = 0; i < txn->cc.sorted_count; i++)
         if (txn->cc.sorted[i]->kind == VK_ADD) VB_TRY(derive_one(txn, txn->cc.sorted[i]));
@@ -165,9 +174,11 @@ static int write_out(struct varve_txn *txn) {
     struct vcc_txn *cc = &txn->cc;
     int early = VB_PLANTED(34) ? validate_early(cc) : VARVE_OK;
     if (VB_PLANTED(6)) stamp(cc);
+    if (VB_PLANTED(97)) VB_TRY(derive_early(txn));
     int status = vcc_precommit(cc);
-    if (status == VARVE_OK) status = derive(txn);
+    if (status == VARVE_OK && !VB_PLANTED(99)) status = derive(txn);
     if (status == VARVE_OK) status = reserve(txn);
+    if (VB_PLANTED(99) && status == VARVE_OK) status = derive(txn);
     if (VB_PLANTED(6) && status != VARVE_OK) cc->cts = 0;
     if (status != VARVE_OK) return status;
     if (VB_PLANTED(5)) early = validate_early(cc);

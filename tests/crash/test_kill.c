@@ -3,7 +3,9 @@
  * The child acknowledges each commit through a pipe; the parent kills it after a random number of them, opens the same
  * files and looks. Every transaction draws the next number of one counter row and writes it into a row of its own, so
  * the numbers are the serial order: those that are there must be 1 to n without a gap, each acknowledged one among
- * them, and as many of each thread as its last row says. The directory lives on from kill to kill, with checkpoints and
+ * them, and as many of each thread as its last row says. Two more threads never look at a row that they share: each adds
+ * 1, 2, 3 ... to one sum and leaves the last number in a row of its own, so the sum must be that of what is in these rows,
+ * and no acknowledged number above them. The directory lives on from kill to kill, with checkpoints and
  * small segments, and the next child goes on under another scheme.
  *
  * VARVE_TEST_CASES: kills per sync mode and scheme (default 10).
@@ -25,7 +27,7 @@
 
 #include "support/crashkit.h"
 
-enum { THREADS = 4, ACKS_MOST = 120, HANG_SECONDS = 120, READY = 0xffff };
+enum { THREADS = 4, ADDERS = 2, ACKS_MOST = 120, HANG_SECONDS = 120, READY = 0xffff };
 
 struct ack { /* written whole: smaller than a pipe's atomic size */
     uint32_t thread, serial;
@@ -69,11 +71,36 @@ static int draw(varve_txn *txn, void *arg) {
     return varve_put(txn, child_rows, td_str(key), VARVE_SLICE(&row, sizeof row));
 }
 
+static const char *adder_key(uint32_t thread, char buffer[32]) {
+    snprintf(buffer, 32, "done-%u", thread);
+    return buffer;
+}
+
+static int add(varve_txn *txn, void *arg) {
+    const struct job *job = arg;
+    char key[32];
+    uint64_t serial = job->serial;
+    int status = varve_add(txn, child_rows, td_str("sum"), job->serial);
+    if (status != VARVE_OK) return status;
+    return varve_put(txn, child_rows, td_str(adder_key(job->thread, key)), VARVE_SLICE(&serial, sizeof serial));
+}
+
+/* The last number that this adder has committed, in lives before this one. */
+static int find_serial(varve_txn *txn, void *arg) {
+    struct job *job = arg;
+    char key[32];
+    int status;
+    job->serial = (uint32_t)get_number(txn, child_rows, adder_key(job->thread, key), &status);
+    return status;
+}
+
 static void *commit_for_ever(void *arg) {
     struct job *job = arg;
+    bool adds = job->thread >= THREADS;
+    int status = adds ? varve_run(child_db, NULL, find_serial, job) : VARVE_OK;
     for (;;) {
         job->serial++;
-        int status = varve_run(child_db, NULL, draw, job);
+        if (status == VARVE_OK) status = varve_run(child_db, NULL, adds ? add : draw, job);
         if (status != VARVE_OK) {
             fprintf(stderr, "child: %s\n", varve_status_name(status));
             _exit(3);
@@ -85,8 +112,8 @@ static void *commit_for_ever(void *arg) {
 }
 
 static int child(const char *path, const char *options) {
-    static struct job jobs[THREADS];
-    pthread_t threads[THREADS];
+    static struct job jobs[THREADS + ADDERS];
+    pthread_t threads[THREADS + ADDERS];
     struct ack ready = {READY, 0, 0};
     if (varve_open(path, options, &child_db) != VARVE_OK ||
         varve_table_open(child_db, "rows", NULL, &child_rows) != VARVE_OK) {
@@ -94,11 +121,11 @@ static int child(const char *path, const char *options) {
         return 5;
     }
     if (write(STDOUT_FILENO, &ready, sizeof ready) != sizeof ready) return 4;
-    for (unsigned i = 0; i < THREADS; i++) {
+    for (unsigned i = 0; i < THREADS + ADDERS; i++) {
         jobs[i].thread = i;
         if (pthread_create(&threads[i], NULL, commit_for_ever, &jobs[i]) != 0) return 6;
     }
-    for (unsigned i = 0; i < THREADS; i++) pthread_join(threads[i], NULL);
+    for (unsigned i = 0; i < THREADS + ADDERS; i++) pthread_join(threads[i], NULL);
     return 0;
 }
 
@@ -205,6 +232,27 @@ static uint64_t read_rows(varve_db *db, varve_table *table, uint64_t from, struc
     return n;
 }
 
+/* The sum is what exactly those additions make that are there; none that was acknowledged is missing. */
+static void check_sum(varve_db *db, varve_table *table) {
+    varve_txn *txn = td_begin(db, VARVE_SERIALIZABLE);
+    uint64_t wanted = 0, last[ADDERS];
+    char key[32];
+    int status;
+    for (unsigned i = 0; i < ADDERS; i++) {
+        last[i] = get_number(txn, table, adder_key(THREADS + i, key), &status);
+        TD_STATUS(status, VARVE_OK);
+        wanted += last[i] * (last[i] + 1) / 2;
+    }
+    uint64_t sum = get_number(txn, table, "sum", &status);
+    TD_STATUS(status, VARVE_OK);
+    TD_CHECK(sum == wanted, "the sum is %llu; %llu and %llu additions make %llu", (unsigned long long)sum,
+             (unsigned long long)last[0], (unsigned long long)last[1], (unsigned long long)wanted);
+    for (unsigned i = 0; i < ack_count; i++)
+        TD_CHECK(acks[i].thread < THREADS || acks[i].serial <= last[acks[i].thread - THREADS],
+                 "addition %u of thread %u was acknowledged and is not there", acks[i].serial, acks[i].thread);
+    TD_STATUS(varve_commit(txn), VARVE_OK);
+}
+
 static uint64_t verify(const char *path, const char *options, uint64_t before) {
     static struct ack rows[1 << 17];
     varve_db *db = td_open(path, "%s", options);
@@ -219,11 +267,13 @@ static uint64_t verify(const char *path, const char *options, uint64_t before) {
         serial[rows[i].thread]++;
     }
     for (unsigned i = 0; i < ack_count; i++)
-        TD_CHECK(acks[i].number > before && acks[i].number <= now &&
-                     rows[acks[i].number - before - 1].thread == acks[i].thread &&
-                     rows[acks[i].number - before - 1].serial == acks[i].serial,
+        TD_CHECK(acks[i].thread >= THREADS ||
+                     (acks[i].number > before && acks[i].number <= now &&
+                      rows[acks[i].number - before - 1].thread == acks[i].thread &&
+                      rows[acks[i].number - before - 1].serial == acks[i].serial),
                  "number %llu was acknowledged and is not there (%llu rows)", (unsigned long long)acks[i].number,
                  (unsigned long long)now);
+    check_sum(db, table);
     td_close(db);
     return now;
 }

@@ -18,6 +18,7 @@
 #include "db/db_int.h"
 #include "os/rcu.h"
 #include "step/fibre.h"
+#include "support/load.h"
 #include "support/testdb.h"
 
 enum { OPS_MAX = 16, WORD = 24, LOG = 256, KEYS = 40, RELAXES = 40, IDLE_ROUNDS = 60 };
@@ -145,6 +146,24 @@ static uint64_t scene_clock(void *arg) {
     return st.now_ns;
 }
 
+/* --- values ------------------------------------------------------------------------------------------------------- */
+
+/* The bytes of a value; "#5" is the number 5 in eight of them. */
+static varve_slice bytes_of(const char *text, struct load_number *number) {
+    if (text[0] != '#') return td_str(text);
+    *number = load_number(strtoll(text + 1, NULL, 10));
+    return load_slice(number);
+}
+
+/* And back, into a buffer of WORD bytes. */
+static const char *text_of(varve_slice value, char *text) {
+    if (value.size == sizeof(struct load_number))
+        snprintf(text, WORD, "#%lld", (long long)load_value(value));
+    else
+        snprintf(text, WORD, "%.*s", (int)value.size, (const char *)value.data);
+    return text;
+}
+
 /* --- operations --------------------------------------------------------------------------------------------------- */
 
 static const char *status_word(int status) { return status == VARVE_OK ? "ok" : varve_strerror(status); }
@@ -169,11 +188,12 @@ static void scan(struct session *s, struct op *op) {
     if (strcmp(op->word[2], "-") != 0) range.high = td_str(op->word[2]);
     varve_cursor *cursor;
     varve_slice key, value;
+    char text[WORD];
     int status = varve_cursor_open(s->txn, st.table, &range, &cursor);
     size_t used = (size_t)snprintf(op->answer, LOG, "{");
     while (status == VARVE_OK && (status = varve_cursor_next(cursor, &key, &value)) == VARVE_OK)
-        used += (size_t)snprintf(op->answer + used, LOG - used, "%s%.*s=%.*s", used > 1 ? " " : "", (int)key.size,
-                                 (const char *)key.data, (int)value.size, (const char *)value.data);
+        used += (size_t)snprintf(op->answer + used, LOG - used, "%s%.*s=%s", used > 1 ? " " : "", (int)key.size,
+                                 (const char *)key.data, text_of(value, text));
     if (status == VARVE_END)
         snprintf(op->answer + used, LOG - used, "}");
     else
@@ -200,24 +220,27 @@ static void open_cursor(struct session *s, const struct op *op) {
 
 static void read_row(struct session *s, struct op *op) {
     varve_slice value = {NULL, 0}, key = td_str(op->word[1]);
+    char text[WORD];
     bool has = op->word[0][0] == 'h';
     int status = op->word[0][0] == 'g'   ? varve_get_for_update(s->txn, st.table, key, &value)
                  : has ? varve_contains(s->txn, st.table, key)
                                          : varve_get(s->txn, st.table, key, &value);
     if (status == VARVE_OK)
-        snprintf(op->answer, LOG, "%.*s", has ? 1 : (int)value.size, has ? "+" : (const char *)value.data);
+        snprintf(op->answer, LOG, "%s", has ? "+" : text_of(value, text));
     else
         snprintf(op->answer, LOG, "%s%s", status == VARVE_NOTFOUND ? "-" : "!",
                  status == VARVE_NOTFOUND ? "" : varve_strerror(status));
 }
 
 static void write_row(struct session *s, struct op *op) {
-    varve_slice key = td_str(op->word[1]), value = td_str(op->word[2]);
+    struct load_number number;
+    varve_slice key = td_str(op->word[1]), value = bytes_of(op->word[2], &number);
     int status = VARVE_OK;
     switch (op->word[0][0]) {
     case 'w': status = varve_put(s->txn, st.table, key, value); break;
     case 'i': status = varve_insert(s->txn, st.table, key, value); break;
     case 'u': status = varve_update(s->txn, st.table, key, value); break;
+    case '+': status = varve_add(s->txn, st.table, key, strtoll(op->word[2], NULL, 10)); break;
     default: status = varve_delete(s->txn, st.table, key); break;
     }
     bool answer = status == VARVE_OK || status == VARVE_EXISTS || status == VARVE_NOTFOUND;
@@ -404,6 +427,11 @@ static bool replay_op(struct state *state, struct walk *walk, const struct op *o
     char *value = state->value[key_index(op->word[1])];
     if (strcmp(verb, "has") == 0) return strcmp(op->answer, value[0] != 0 ? "+" : "-") == 0;
     if (verb[0] == 'r' || verb[0] == 'g') return strcmp(op->answer, value[0] != 0 ? value : "-") == 0;
+    if (verb[0] == '+') {
+        long long base = value[0] == '#' ? strtoll(value + 1, NULL, 10) : 0;
+        snprintf(value, WORD, "#%lld", base + strtoll(op->word[2], NULL, 10));
+        return strcmp(op->answer, "ok") == 0;
+    }
     bool may = verb[0] == 'w' || (verb[0] == 'i') == (value[0] == 0);
     if (may) snprintf(value, WORD, "%s", verb[0] == 'd' ? "" : op->word[2]);
     return (strcmp(op->answer, "ok") == 0) == may;
@@ -437,9 +465,10 @@ static bool some_order(const struct state *state, const struct state *final, uns
 static void read_final(struct state *final) {
     memset(final, 0, sizeof *final);
     for (unsigned i = 0; i < st.key_count; i++) {
-        char value[WORD];
-        if (td_load(st.db, st.table, st.keys[i], value, sizeof value) != NULL)
-            snprintf(final->value[i], WORD, "%s", value);
+        varve_slice value;
+        varve_txn *txn = td_begin(st.db, VARVE_SERIALIZABLE);
+        if (varve_get(txn, st.table, td_str(st.keys[i]), &value) == VARVE_OK) (void)text_of(value, final->value[i]);
+        TD_STATUS(varve_commit(txn), VARVE_OK);
     }
 }
 
@@ -540,7 +569,8 @@ static void store_initial(const char *init) {
         char key[WORD], value[WORD];
         int size = 0;
         if (sscanf(init, " %23[^= ]=%23s%n", key, value, &size) < 2) break;
-        TD_STATUS(varve_put(txn, st.table, td_str(key), td_str(value)), VARVE_OK);
+        struct load_number number;
+        TD_STATUS(varve_put(txn, st.table, td_str(key), bytes_of(value, &number)), VARVE_OK);
         (void)key_index(key);
         init += size;
     }
@@ -567,7 +597,7 @@ static void open_stage(const struct scene *scene, const char *scheme) {
         struct session *s = &st.sessions[st.count];
         parse_program(s, scene->programs[st.count]);
         for (unsigned i = 0; i < s->count; i++)
-            if (s->ops[i].word[1][0] != 0 && strchr("wiud", s->ops[i].word[0][0]) != NULL)
+            if (s->ops[i].word[1][0] != 0 && strchr("wiud+", s->ops[i].word[0][0]) != NULL)
                 (void)key_index(s->ops[i].word[1]);
         s->fibre = fb_make(play, s);
     }

@@ -8,7 +8,8 @@
  * Program of a session: operations apart by "; "
  *     b [rc|rr|si|ser] [ro] [old]    begin; the default is ser; old: under locks, older than all others
  *     r K, g K, has K                get, get for update, contains
- *     w K V, i K V, u K V, d K       put, insert, update, delete
+ *     w K V, i K V, u K V, d K       put, insert, update, delete; a value #N is the number N in eight bytes
+ *     + K N                          add
  *     s LOW HIGH, rs LOW HIGH        scan [LOW,HIGH), forwards or backwards; - is an open end
  *     o LOW HIGH, n                  open a cursor, its next row
  *     sp, rb                         savepoint, rollback to it

@@ -188,6 +188,18 @@ static const struct scene scenes[] = {
      .programs = {"b; s a m; w x 1; c", "b; r x; w b 1; c"}, .script = "1@scan.crossed 2 1"},
     {.name = "96-ranges-in-extensions", .schemes = "mvcc occ", .init = "x=0",
      .programs = {"b; s a m; r x; c", "b; w b 1; w x 1; c"}, .script = "1:2 2 1"},
+    {.name = "97-sum-before-lock", .schemes = "mvcc occ 2pl", .init = "n=#0", .programs = {"b; + n 1; c", "b; + n 2; c"},
+     .script = "1@precommit.sorted 2 1", .all_commit = 1},
+    {.name = "98-sum-outlives-rollback", .schemes = "mvcc occ 2pl", .init = "n=#0",
+     .programs = {"b; + n 1; sp; + n 10; rb; c", "b; + n 100; c"}, .script = "1:5 2 1", .all_commit = 1},
+    {.name = "99-delta-logged", .schemes = "mvcc occ 2pl", .init = "n=#5", .programs = {"b; + n 1; c", "b; + n 2; c"},
+     .script = "1:2 2 1", .all_commit = 1, .durable = 1},
+    {.name = "100-sum-read-and-forgotten", .schemes = "mvcc occ 2pl", .init = "n=#5",
+     .programs = {"b si; + n 1; r n; c", "b si; + n 2; r n; c"}, .script = "1:3 2:3 1 2"},
+    {.name = "101-read-rolled-back", .schemes = "mvcc occ 2pl", .init = "n=#5",
+     .programs = {"b si; + n 1; sp; + n 1; r n; rb; c", "b si; + n 2; r n; c"}, .script = "1:6 2:3 2 1"},
+    {.name = "102-sum-over-own-delete", .schemes = "mvcc occ 2pl", .init = "n=#5",
+     .programs = {"b; d n; + n 1; c", "b; + n 2; c"}, .script = "1:3 2 1"},
 };
 enum { SCENES = sizeof scenes / sizeof *scenes };
 

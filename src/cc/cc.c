@@ -27,6 +27,13 @@ int vcc_read(struct vcc_txn *t, const struct vcc_access *access, struct vcc_resu
     return t->ops->read(t, access, result);
 }
 
+int vcc_read_ahead(struct vcc_txn *t, struct vst_ahead *ahead) {
+    ahead->done = 0;
+    if (!t->read_only && (t->ops->caps & VCC_CAP_STAMPED) == 0) return VARVE_OK;
+    if (vst_read_ahead(t->domain, ahead, t->snap, t->self) == VARVE_OK) return VARVE_OK;
+    return vk_fail(&t->detail, VARVE_NOMEM, VARVE_REASON_RESOURCE, "out of memory for a value");
+}
+
 int vcc_range(struct vcc_txn *t, struct vcc_scan *scan, const struct vcc_step *step) {
     VB_ASSERT(step->guard != NULL || (t->ops->caps & VCC_CAP_GAPS) == 0 || t->read_only);
     return t->ops->range(t, scan, step);

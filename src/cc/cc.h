@@ -129,6 +129,7 @@ struct vcc_access {
     struct vst_found found; /* from the look-up of this section */
     enum vcc_hint hint;
     struct vb_arena *arena; /* where the value's bytes go; NULL: not wanted */
+    const struct vst_seen *ahead; /* what vcc_read_ahead found at the present stamp, or NULL */
 };
 struct vcc_result {
     varve_slice value;
@@ -183,6 +184,7 @@ typedef enum varve_isolation (*vcc_effective_level_fn)(enum varve_isolation aske
 enum vcc_caps {
     VCC_CAP_GAPS = 1,      /* range wants step->guard */
     VCC_CAP_VALIDATES = 2, /* validate may refuse */
+    VCC_CAP_STAMPED = 4,   /* every row is read at the stamp, locks or not */
 };
 struct vcc_ops {
     const char *name;
@@ -201,6 +203,10 @@ struct vcc_ops {
 bool vcc_ops_complete(const struct vcc_ops *ops); /* every slot set: checked when the list of schemes is loaded */
 int vcc_begin(struct vcc_txn *t);
 int vcc_read(struct vcc_txn *t, const struct vcc_access *access, struct vcc_result *result);
+/* Reads rows that a scan is about to reach. Registers nothing: a row counts as read once vcc_read was called for it, with
+ * access->ahead, under the same stamp; or, in a declared read-only transaction, once it is delivered and its cts observed.
+ * done is 0 where a read is more than a look at the stamp (2pl). In a read section. OK or NOMEM. */
+int vcc_read_ahead(struct vcc_txn *t, struct vst_ahead *ahead);
 int vcc_range(struct vcc_txn *t, struct vcc_scan *scan, const struct vcc_step *step);
 int vcc_write(struct vcc_txn *t, struct vst_table *table, varve_slice key, struct vst_record *record);
 int vcc_precommit(struct vcc_txn *t);

@@ -50,12 +50,23 @@ static int lock_newest(struct vcc_txn *t, struct vst_record *record) {
     return meet_newer(t, false);
 }
 
+/* A row read ahead is as good as one read now while its record shows the same tid: whoever has a cts at or below the stamp
+ * held its lock, or had installed, when the row was read. */
+static bool ahead_holds(const struct vcc_access *access) {
+    return access->ahead != NULL && access->hint != VCC_FOR_UPDATE &&
+           (vb_load_acquire(&access->found.record->tid) & VST_TID_MASK) == access->ahead->tid;
+}
+
 int vct_read(struct vcc_txn *t, const struct vcc_access *access, struct vcc_result *result, bool may_go_stale) {
     struct vst_record *record = access->found.record;
     if (access->hint == VCC_FOR_UPDATE) VB_TRY(lock_newest(t, record));
     struct vst_seen seen;
     bool newest = VB_PLANTED(40) && !may_go_stale && !t->read_only && t->wset.live == 0;
-    int status = vst_read_at(t->domain, record, newest ? UINT64_MAX >> 8 : t->snap, t->self, access->arena, &seen);
+    int status = VARVE_OK;
+    if (ahead_holds(access))
+        seen = *access->ahead;
+    else
+        status = vst_read_at(t->domain, record, newest ? UINT64_MAX >> 8 : t->snap, t->self, access->arena, &seen);
     if (status == VST_WAIT) {
         t->pending = (struct vcc_pending){.writer = seen.writer, .stamp = t->snap};
         return VCC_WAIT;

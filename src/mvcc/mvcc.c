@@ -69,7 +69,7 @@ static int precommit(struct vcc_txn *t) {
 
 const struct vcc_ops vmv_ops = {
     .name = "mvcc",
-    .caps = VCC_CAP_VALIDATES,
+    .caps = VCC_CAP_VALIDATES | VCC_CAP_STAMPED,
     .effective_level = effective_level,
     .begin = begin,
     .read = read_row,

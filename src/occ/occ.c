@@ -49,7 +49,7 @@ static int precommit(struct vcc_txn *t) { return vlm_lock_writes(t, NULL, vct_ow
 
 const struct vcc_ops vox_ops = {
     .name = "occ",
-    .caps = VCC_CAP_VALIDATES,
+    .caps = VCC_CAP_VALIDATES | VCC_CAP_STAMPED,
     .effective_level = effective_level,
     .begin = begin,
     .read = read_row,

@@ -67,11 +67,13 @@ static int see_blob(const struct vst_blob *blob, uint64_t version, uint64_t tid,
     return VARVE_OK;
 }
 
-/* The version visible at s when the record's own is too new or is being replaced. */
-static int read_older(const struct vst_record *record, uint64_t tid, uint64_t s, struct vb_arena *arena,
+/* The version visible at s when the record's own is too new or is being replaced. AGAIN: it is a blob, and blobs are not
+ * asked for. */
+static int read_older(const struct vst_record *record, uint64_t tid, uint64_t s, bool blobs, struct vb_arena *arena,
                       struct vst_seen *seen) {
     const struct vst_image *image = vst_image_at(record, s);
     uint64_t version = image != NULL ? image->before : VST_GHOST;
+    if ((version & VST_BLOB) != 0 && !blobs) return AGAIN;
     if ((version & VST_BLOB) != 0) return see_blob(vst_image_blob(image), version, tid, arena, seen);
     varve_slice value = VARVE_SLICE(NULL, 0);
     if ((version & VST_GHOST) == 0)
@@ -81,6 +83,13 @@ static int read_older(const struct vst_record *record, uint64_t tid, uint64_t s,
 }
 
 static void copy_words(uint8_t *to, const uint64_t *from, size_t size) {
+    for (; size >= 32; size -= 32, to += 32, from += 4) {
+        uint64_t a = vb_seq_load(from), b = vb_seq_load(from + 1), c = vb_seq_load(from + 2), d = vb_seq_load(from + 3);
+        memcpy(to, &a, 8);
+        memcpy(to + 8, &b, 8);
+        memcpy(to + 16, &c, 8);
+        memcpy(to + 24, &d, 8);
+    }
     for (; size >= 8; size -= 8, to += 8, from++) {
         uint64_t word = vb_seq_load(from);
         memcpy(to, &word, 8);
@@ -138,12 +147,43 @@ int vst_read_at(struct vk_domain *domain, const struct vst_record *record, uint6
         uint64_t tid = vb_load_acquire(&record->tid);
         if (vb_unlikely((tid & VST_BUSY) != 0 || vst_tid_cts(tid) > s)) {
             VK_YIELD(domain, read_older);
-            return read_older(record, tid, s, arena, seen);
+            return read_older(record, tid, s, true, arena, seen);
         }
         VK_YIELD(domain, read_picked);
         int status = read_own(record, tid, arena, seen);
         if (vb_likely(status != AGAIN)) return status;
     }
+}
+
+/* How many records are on their way while one is read. */
+#define REACH 8u
+
+/* One record as vst_read_at reads it, but that it waits for nothing: OK, NOMEM, or a positive value: not this one. */
+static inline int read_if_easy(struct vk_domain *domain, const struct vst_record *record, uint64_t s, unsigned self,
+                               struct vb_arena *arena, struct vst_seen *seen) {
+    enum vk_state state;
+    if (vb_unlikely(committer_below(domain, record, s, self, &state) != 0)) return VST_WAIT;
+    VK_YIELD(domain, read_judged);
+    uint64_t tid = vb_load_acquire(&record->tid);
+    if (vb_unlikely((tid & VST_BUSY) != 0 || vst_tid_cts(tid) > s)) {
+        VK_YIELD(domain, read_older);
+        return read_older(record, tid, s, false, arena, seen);
+    }
+    VK_YIELD(domain, read_picked);
+    return (tid & VST_BLOB) != 0 ? AGAIN : read_own(record, tid, arena, seen);
+}
+
+int vst_read_ahead(struct vk_domain *domain, struct vst_ahead *ahead, uint64_t s, unsigned self) {
+    unsigned i = 0;
+    int status = VARVE_OK;
+    for (; i < ahead->count && ahead->arena->used_bytes < VST_AHEAD_BYTES; i++) {
+        if (i + REACH < ahead->known) vst_record_prefetch(ahead->records[i + REACH]);
+        if (VK_FAULT(domain, value)) return VARVE_NOMEM;
+        status = read_if_easy(domain, ahead->records[i], s, self, ahead->arena, &ahead->seen[i]);
+        if (vb_unlikely(status != VARVE_OK)) break;
+    }
+    ahead->done = i;
+    return status == VARVE_NOMEM ? VARVE_NOMEM : VARVE_OK;
 }
 
 int vst_read_newest(const struct vst_record *record, struct vb_arena *arena, struct vst_seen *seen) {

@@ -82,6 +82,24 @@ int vst_read_at(struct vk_domain *domain, const struct vst_record *record, uint6
 /* The newest committed version, whatever the clock: for holders of a lock on it, and for read committed under S.
  * VARVE_OK or NOMEM. */
 int vst_read_newest(const struct vst_record *record, struct vb_arena *arena, struct vst_seen *seen);
+#define VST_AHEAD_BYTES ((size_t)8 << 10)
+/* Records to be read before anybody asks for their rows, so that their cache misses overlap. */
+struct vst_ahead {
+    struct vst_record *const *records; /* [known], in the order in which they will be wanted */
+    unsigned known, count;             /* the first `count` are read, some behind them prefetched */
+    struct vb_arena *arena;            /* for values; what lies in it already is kept */
+    struct vst_seen *seen;             /* [count] */
+    unsigned done;                     /* out: how many were read */
+};
+/* vst_read_at of one record after the other; ends early at one that is being committed, has a value that is not inline, or
+ * once the arena holds VST_AHEAD_BYTES: a piece of a first-level cache. OK or NOMEM. */
+int vst_read_ahead(struct vk_domain *domain, struct vst_ahead *ahead, uint64_t s, unsigned self);
+/* Starts loading the lines of a record whose size is not known yet. */
+static inline void vst_record_prefetch(const struct vst_record *record) {
+    for (unsigned i = 0; i < 3; i++)
+        __builtin_prefetch((const char *)record + i * VB_CACHE_LINE);
+}
+
 /* Outside a read section: yields until slot `writer` is no longer COMMITTING with a cts <= s. */
 void vst_install_wait(struct vk_domain *domain, unsigned writer, uint64_t s);
 

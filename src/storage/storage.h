@@ -64,14 +64,19 @@ struct vst_portion {
     uint32_t olc;                 /* the leaf's latch version, for vst_leaf_same */
     unsigned count;
     struct vst_record *records[VST_PORTION_MAX]; /* [count], in the direction asked: live records and ghosts */
-    varve_slice fence;            /* where the next portion begins; in the arena; {NULL, 0} when this was the last leaf */
+    varve_slice fence;            /* where the next portion begins; {NULL, 0} when this was the last leaf */
+    const void *beside;           /* where the next leaf probably is: only for vst_portion_prefetch_next */
 };
 /* One leaf's records from `from` on: FORWARD keys >= from (> from when strict) up to the leaf's high fence; REVERSE keys
  * <= from (< when strict) down to its low fence. from.data NULL: the open end. The next portion: FORWARD from = fence,
  * not strict; REVERSE from = fence, strict. An empty portion with a fence is possible. The fence's bytes are allocated
- * from `arena`. Consistent: the records, phantom and olc are of one moment. Also prefetches the first records. NOMEM. */
+ * from `arena`; NULL: they are the index's own, and stay as long as the records do. Consistent: the records, phantom and
+ * olc are of one moment. NOMEM, not without an arena. */
 int vst_portion_read(struct vst_table *table, varve_slice from, bool strict, enum vst_direction direction,
                      struct vb_arena *arena, struct vst_portion *portion);
+/* Starts loading the portion's first records, `count` at most; and the leaf behind it. */
+void vst_portion_prefetch(const struct vst_portion *portion, unsigned count);
+void vst_portion_prefetch_next(const struct vst_table *table, const struct vst_portion *portion);
 /* True: nothing at all has changed in the leaf since `olc` (not even latched now). */
 bool vst_leaf_same(const struct vst_leaf *leaf, uint32_t olc);
 /* The first record with key >= `key` (> when strict), ghosts included; the table's +inf sentinel when there is none. The

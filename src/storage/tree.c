@@ -117,7 +117,14 @@ bool vst_leaf_search(const struct vst_look *leaf, varve_slice key, struct vst_pl
 
 /* --- descents ----------------------------------------------------------------------------------------------------- */
 
-struct vst_look vst_descend(const struct vst_table *table, varve_slice key, enum vst_seek seek) {
+static const void *beside_of(const struct vst_node *parent, unsigned child, int side) {
+    unsigned at = child + (unsigned)side;
+    return at <= vst_node_count(parent) && at < parent->stride ? vst_slot_load(&vst_ptrs(parent, parent->stride)[at]) : NULL;
+}
+
+/* *beside: the leaf's neighbour `side` (-1, 1) of it, if both have one parent; else NULL. Only a hint. */
+static inline struct vst_look descend(const struct vst_table *table, varve_slice key, enum vst_seek seek, int side,
+                                      const void **beside) {
     for (;;) {
         struct vst_look look = vst_root_look(table);
         unsigned level = look.node->level, child = 0;
@@ -127,11 +134,16 @@ struct vst_look vst_descend(const struct vst_table *table, varve_slice key, enum
             good = vst_inner_search(look.node, look.word, key, seek, &child) &&
                    vst_child_look(table, &look, child, &next);
             if (!good) break;
+            if (side != 0 && level == 1) *beside = beside_of(look.node, child, side);
             look = next;
             level--;
         }
         if (vb_likely(good && (look.word & VST_OLC_OBSOLETE) == 0)) return look;
     }
+}
+
+struct vst_look vst_descend(const struct vst_table *table, varve_slice key, enum vst_seek seek) {
+    return descend(table, key, seek, 0, NULL);
 }
 
 static struct vst_leaf *leaf_of(struct vst_node *node) { return (struct vst_leaf *)node; }
@@ -166,8 +178,6 @@ bool vst_leaf_same(const struct vst_leaf *leaf, uint32_t olc) {
 
 /* --- portions ----------------------------------------------------------------------------------------------------- */
 
-#define PREFETCH_RECORDS 8u
-
 /* The records of a leaf from `from` on, and its fences. False: the leaf has changed. */
 static bool gather(const struct vst_look *leaf, varve_slice from, bool strict, enum vst_direction direction,
                    struct vst_portion *portion, const struct vst_fences **fences) {
@@ -195,15 +205,14 @@ int vst_portion_read(struct vst_table *table, varve_slice from, bool strict, enu
     const struct vst_fences *fences;
     struct vst_look leaf;
     do {
-        leaf = vst_descend(table, from, seek_of(from, strict, direction));
+        portion->beside = NULL;
+        leaf = descend(table, from, seek_of(from, strict, direction), (int)direction, &portion->beside);
     } while (vb_unlikely(!gather(&leaf, from, strict, direction, portion, &fences)));
-    for (unsigned i = 0; i < portion->count && i < PREFETCH_RECORDS; i++)
-        __builtin_prefetch(portion->records[i]);
     portion->leaf = leaf_of(leaf.node);
     portion->phantom = vst_word_phantom(leaf.word);
     portion->olc = vst_word_olc(leaf.word);
     varve_slice fence = direction == VST_FORWARD ? vst_fence_high(fences) : vst_fence_low(fences);
-    if (fence.data != NULL) {
+    if (fence.data != NULL && arena != NULL) {
         void *copy = vb_arena_alloc(arena, fence.size);
         if (copy == NULL) return VARVE_NOMEM;
         memcpy(copy, fence.data, fence.size);
@@ -211,6 +220,15 @@ int vst_portion_read(struct vst_table *table, varve_slice from, bool strict, enu
     }
     portion->fence = fence;
     return VARVE_OK;
+}
+
+void vst_portion_prefetch(const struct vst_portion *portion, unsigned count) {
+    for (unsigned i = 0; i < portion->count && i < count; i++)
+        vst_record_prefetch(portion->records[i]);
+}
+
+void vst_portion_prefetch_next(const struct vst_table *table, const struct vst_portion *portion) {
+    if (portion->beside != NULL) vst_prefetch_node(portion->beside, 1 + 2 * table->leaf_stride / 8);
 }
 
 /* --- successors --------------------------------------------------------------------------------------------------- */

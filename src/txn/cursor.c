@@ -6,6 +6,10 @@
  *  U1  `at` is the last key crossed; everything between the scan's start and `at` has been registered
  *  U2  own writes are looked up freshly by key at every move: they are seen ahead of the position whenever they were
  *      made
+ *  U3  rows are read, and the next portion is fetched, before they are wanted, so that their cache misses overlap. That
+ *      is looking, not reading: a row is registered or locked, and a gap crossed, when the scan gets there. What was
+ *      read under a stamp is thrown away when the stamp moves; a declared reader's stamp never does, and its rows go
+ *      out as they were read
  *
  * SPDX-License-Identifier: MIT
  */
@@ -18,6 +22,7 @@
 #include "txn/txn_int.h"
 
 enum place { AT_LOW_END, ON_ROW, AT_HIGH_END };
+enum { PREFETCH_ROWS = 8, FIRST_BATCH = 4, BATCH_GROWTH = 4 };
 enum { DELIVERED = 10, CROSSED = 11 }; /* beside statuses and VCC_WAIT, VCC_RETRY */
 
 struct varve_cursor {
@@ -33,14 +38,16 @@ struct varve_cursor {
     varve_slice at; /* U1; data NULL: the open end of this direction */
     bool at_strict; /* continue beyond `at` rather than from it */
     struct vcc_scan scan;
-    bool portion_valid;
-    uint64_t portion_moves; /* snap_moves when it was read */
-    unsigned index;         /* next record of the portion */
-    struct vst_portion portion;
-    uint8_t *fence_room; /* in the transaction's arena [fence_capacity] */
-    size_t fence_capacity;
-    struct vb_arena leaf_arena; /* the portion's fence */
-    struct vb_arena row_arena;  /* the row's value, until the next move */
+    uint64_t moves;       /* snap_moves when the portions and rows were read: what follows counts under no other stamp */
+    unsigned index;       /* next record of the portion */
+    unsigned ready;       /* U3: rows [index, ready) are in `seen` */
+    unsigned batch;       /* how many rows the next look ahead reads */
+    bool portion_valid, next_valid;
+    bool may_end;         /* a record of the portion may lie outside the bounds */
+    struct vst_portion portions[2], *portion, *next_portion;
+    struct vst_seen seen[VST_PORTION_MAX];
+    struct vb_arena ahead_arena; /* the values in `seen` */
+    struct vb_arena row_arena;   /* the value of a row that was not read ahead, until the next move */
 };
 
 struct row_out {
@@ -94,7 +101,7 @@ static struct vst_record *guard_of(struct varve_cursor *c, varve_slice to, bool 
  * read section. */
 static int cross(struct varve_cursor *c, varve_slice to, bool inclusive, struct vst_record *on) {
     struct vcc_txn *cc = &c->txn->cc;
-    struct vcc_step step = {.portion = &c->portion, .to = to, .to_inclusive = inclusive};
+    struct vcc_step step = {.portion = c->portion, .to = to, .to_inclusive = inclusive};
     if ((cc->ops->caps & VCC_CAP_GAPS) != 0 && !cc->read_only)
         step.guard = on != NULL && c->direction == VST_FORWARD ? on : guard_of(c, to, inclusive);
     VK_YIELD(cc->domain, scan_crossed);
@@ -106,16 +113,71 @@ static void rest_on(struct varve_cursor *c, varve_slice key, bool strict) {
     c->at_strict = strict;
 }
 
-static int load_portion(struct varve_cursor *c) {
-    if (c->portion_valid && (c->portion_moves == c->txn->cc.snap_moves || VB_PLANTED(76))) return VARVE_OK;
-    vb_arena_reset(&c->leaf_arena);
-    if (vst_portion_read(c->tree, c->at, c->at_strict, c->direction, &c->leaf_arena, &c->portion) != VARVE_OK)
+static void forget_portions(struct varve_cursor *c) {
+    c->portion_valid = c->next_valid = false;
+    c->ready = 0;
+}
+
+/* Rows that may still be delivered before the cursor's limit. */
+static unsigned rows_left(const struct varve_cursor *c) {
+    uint64_t left = c->limit != 0 ? c->limit - c->delivered : VST_PORTION_MAX;
+    return left < VST_PORTION_MAX ? (unsigned)left : VST_PORTION_MAX;
+}
+
+/* Whether the scan ends before the portion's fence, so that its keys have to be compared with the bound. */
+static bool ends_before_fence(const struct varve_cursor *c) {
+    varve_slice bound = c->direction == VST_FORWARD ? c->high : c->low, fence = c->portion->fence;
+    if (bound.data == NULL) return false;
+    return fence.data == NULL || vb_compare(fence, bound) * (int)c->direction > 0;
+}
+
+static int fetch_portion(struct varve_cursor *c, struct vst_portion *portion, varve_slice from, bool strict) {
+    if (vst_portion_read(c->tree, from, strict, c->direction, NULL, portion) != VARVE_OK)
         return vk_fail(&c->txn->cc.detail, VARVE_NOMEM, VARVE_REASON_RESOURCE, "out of memory for a cursor");
-    c->index = 0;
+    unsigned left = rows_left(c);
+    vst_portion_prefetch(portion, left < PREFETCH_ROWS ? left : PREFETCH_ROWS);
+    if (left > portion->count) vst_portion_prefetch_next(c->tree, portion);
+    return VARVE_OK;
+}
+
+static int load_portion(struct varve_cursor *c) {
+    bool same = c->moves == c->txn->cc.snap_moves || VB_PLANTED(76);
+    if (c->portion_valid && same) return VARVE_OK;
+    if (c->next_valid && same) {
+        struct vst_portion *left = c->portion;
+        c->portion = c->next_portion;
+        c->next_portion = left;
+    } else {
+        VB_TRY(fetch_portion(c, c->portion, c->at, c->at_strict));
+    }
+    c->next_valid = false;
     c->portion_valid = true;
-    c->portion_moves = c->txn->cc.snap_moves;
+    c->moves = c->txn->cc.snap_moves;
+    c->index = c->ready = 0;
+    c->may_end = ends_before_fence(c);
     VK_YIELD(c->txn->cc.domain, scan_portion);
     return VARVE_OK;
+}
+
+/* Reads the rows that are wanted next, more of them each time, so that a cursor that stops soon has read little in vain;
+ * towards the portion's end fetches the next one. Where the scheme reads row by row, their lines are loaded at least. */
+static int look_ahead(struct varve_cursor *c) {
+    unsigned left = rows_left(c), known = c->portion->count - c->index;
+    unsigned wanted = left < known ? left : known;
+    struct vst_ahead ahead = {.records = c->portion->records + c->index,
+                              .known = wanted,
+                              .count = c->batch < wanted ? c->batch : wanted,
+                              .arena = &c->ahead_arena,
+                              .seen = c->seen + c->index};
+    c->batch = c->batch * BATCH_GROWTH < VST_PORTION_MAX ? c->batch * BATCH_GROWTH : VST_PORTION_MAX;
+    if (c->ahead_arena.used_bytes != 0) vb_arena_reset(&c->ahead_arena);
+    VB_TRY(vcc_read_ahead(&c->txn->cc, &ahead));
+    c->ready = c->index + ahead.done;
+    if (ahead.done == 0 && wanted > PREFETCH_ROWS) vst_record_prefetch(ahead.records[PREFETCH_ROWS]);
+    if (known - ahead.done > PREFETCH_ROWS || left <= known || c->next_valid || c->may_end) return VARVE_OK;
+    if (c->portion->fence.data == NULL) return VARVE_OK;
+    c->next_valid = true;
+    return fetch_portion(c, c->next_portion, c->portion->fence, c->direction == VST_REVERSE);
 }
 
 /* The next own write in this direction, within the bounds; NULL: none. */
@@ -128,8 +190,8 @@ static struct vk_write *own_ahead(struct varve_cursor *c) {
 }
 
 static bool in_this_portion(const struct varve_cursor *c, varve_slice key) {
-    if (c->portion.fence.data == NULL) return true;
-    int order = vb_compare(key, c->portion.fence);
+    if (c->portion->fence.data == NULL) return true;
+    int order = vb_compare(key, c->portion->fence);
     return c->direction == VST_FORWARD ? order < 0 : order >= 0;
 }
 
@@ -143,9 +205,11 @@ static int take_own(struct varve_cursor *c, struct vk_write *own, struct row_out
 }
 
 static int take_record(struct varve_cursor *c, struct vst_record *record, struct row_out *out) {
+    if (c->index >= c->ready) VB_TRY(look_ahead(c));
     struct vcc_access access = {
         .table = c->tree, .key = vst_record_key(record), .hint = VCC_SCAN, .arena = &c->row_arena};
-    access.found = (struct vst_found){record, c->portion.leaf, c->portion.phantom};
+    access.found = (struct vst_found){record, c->portion->leaf, c->portion->phantom};
+    if (c->index < c->ready) access.ahead = &c->seen[c->index];
     struct vcc_result result;
     VB_TRY(vcc_read(&c->txn->cc, &access, &result));
     VB_TRY(cross(c, access.key, true, record));
@@ -158,23 +222,9 @@ static int take_record(struct varve_cursor *c, struct vst_record *record, struct
     return DELIVERED;
 }
 
-/* The portion's arena is about to go. The room is reused, so that a scan of any length takes constant memory. */
-static int keep_fence(struct varve_cursor *c, varve_slice *fence) {
-    if (c->fence_room == NULL || fence->size > c->fence_capacity) {
-        size_t capacity = fence->size < 32 ? 64 : fence->size * 2;
-        uint8_t *room = vb_arena_alloc(&c->txn->cc.arena, capacity);
-        if (room == NULL)
-            return vk_fail(&c->txn->cc.detail, VARVE_NOMEM, VARVE_REASON_RESOURCE, "out of memory for a cursor");
-        c->fence_room = room;
-        c->fence_capacity = capacity;
-    }
-    fence->data = memcpy(c->fence_room, fence->data, fence->size);
-    return VARVE_OK;
-}
-
 /* No record of this portion is left: on to the next leaf, or the end. */
 static int leave_portion(struct varve_cursor *c) {
-    varve_slice fence = c->portion.fence;
+    varve_slice fence = c->portion->fence;
     if (fence.data == NULL || beyond(c, fence) ||
         (c->direction == VST_REVERSE && c->low.data != NULL && vb_compare(fence, c->low) == 0)) {
         VB_TRY(cross(c, c->direction == VST_FORWARD ? c->high : c->low,
@@ -183,8 +233,7 @@ static int leave_portion(struct varve_cursor *c) {
     }
     bool inclusive = c->direction == VST_REVERSE; /* a leaf's low fence belongs to it, its high fence does not */
     VB_TRY(cross(c, fence, inclusive, NULL));
-    VB_TRY(keep_fence(c, &fence));
-    rest_on(c, fence, c->direction == VST_REVERSE);
+    rest_on(c, fence, c->direction == VST_REVERSE); /* its bytes stay, as records do */
     c->portion_valid = false;
     return CROSSED;
 }
@@ -192,8 +241,8 @@ static int leave_portion(struct varve_cursor *c) {
 /* One candidate: DELIVERED with *out, CROSSED (go on), END, VCC_WAIT, VCC_RETRY or a failure. In a read section. */
 static int step(struct varve_cursor *c, struct row_out *out) {
     VB_TRY(load_portion(c));
-    struct vst_record *record = c->index < c->portion.count ? c->portion.records[c->index] : NULL;
-    bool ended = record != NULL && beyond(c, vst_record_key(record));
+    struct vst_record *record = c->index < c->portion->count ? c->portion->records[c->index] : NULL;
+    bool ended = record != NULL && c->may_end && beyond(c, vst_record_key(record));
     if (ended) record = NULL;
     struct vk_write *own = own_ahead(c);
     if (own != NULL) {
@@ -226,7 +275,7 @@ static int walk(struct varve_cursor *c, struct row_out *out) {
         vos_rcu_exit();
         if (status == DELIVERED) status = deliver(c, out);
         if (status == DELIVERED) return VARVE_OK;
-        c->portion_valid = false;
+        forget_portions(c);
         if (status == VARVE_END) c->place = c->direction == VST_FORWARD ? AT_HIGH_END : AT_LOW_END;
         if (status > VARVE_OK) status = vtx_again(c->txn, status);
         if (status < VARVE_OK && status != VARVE_END) c->place = c->direction == VST_FORWARD ? AT_LOW_END : AT_HIGH_END;
@@ -241,7 +290,8 @@ static void start_scan(struct varve_cursor *c, enum vst_direction direction, var
     c->direction = direction;
     rest_on(c, from, strict);
     c->scan = (struct vcc_scan){.table = c->tree, .direction = direction, .from = from, .from_strict = strict};
-    c->portion_valid = false;
+    forget_portions(c);
+    c->batch = c->limit != 0 ? VST_PORTION_MAX : FIRST_BATCH;
 }
 
 static void start_at_bound(struct varve_cursor *c, enum vst_direction direction) {
@@ -294,10 +344,30 @@ static int move_to(struct varve_cursor *c, enum vtx_move move, varve_slice targe
     return status;
 }
 
+/* The next row of a declared read-only transaction, when it was read ahead: it has nothing to tell its scheme. */
+static bool deliver_ready(struct varve_cursor *c, varve_slice *key, varve_slice *value) {
+    struct vcc_txn *cc = &c->txn->cc;
+    if (c->index >= c->ready || !cc->read_only || c->moves != cc->snap_moves) return false;
+    if (c->direction != (c->reverse ? VST_REVERSE : VST_FORWARD) || (c->limit != 0 && c->delivered >= c->limit))
+        return false;
+    const struct vst_seen *seen = &c->seen[c->index];
+    varve_slice name = vst_record_key(c->portion->records[c->index]);
+    if (!seen->present || (c->may_end && beyond(c, name))) return false;
+    vcc_observe(cc, seen->cts);
+    rest_on(c, name, true);
+    c->index++;
+    c->delivered++;
+    c->txn->witness = (struct vtx_witness){seen->cts, 0};
+    if (key != NULL) *key = name;
+    if (value != NULL) *value = seen->value;
+    return true;
+}
+
 int vtx_cursor_move(struct varve_cursor *c, enum vtx_move move, varve_slice target, varve_slice *key,
                     varve_slice *value) {
     struct varve_txn *txn = c->txn;
     VB_TRY(vtx_enter(txn));
+    if (move == VTX_NEXT && deliver_ready(c, key, value)) return VARVE_OK;
     if (c->table->tree != c->tree)
         return vtx_refuse(txn, VARVE_INVALID, VARVE_REASON_CALLER, "the cursor's table has been dropped");
     struct row_out out;
@@ -319,8 +389,10 @@ static struct varve_cursor *cursor_get(struct varve_txn *txn) {
     }
     c = vb_heap_alloc(txn->cc.heap, sizeof *c);
     if (c == NULL) return NULL;
-    vb_arena_init(&c->leaf_arena, txn->cc.heap, 512);
+    vb_arena_init(&c->ahead_arena, txn->cc.heap, VST_AHEAD_BYTES + 2 * VK_INLINE_BYTES);
     vb_arena_init(&c->row_arena, txn->cc.heap, 1024);
+    c->portion = &c->portions[0];
+    c->next_portion = &c->portions[1];
     return c;
 }
 
@@ -341,8 +413,7 @@ static int cursor_setup(struct varve_cursor *c, struct varve_txn *txn, struct va
     c->delivered = 0;
     c->place = range->reverse ? AT_HIGH_END : AT_LOW_END;
     c->direction = range->reverse ? VST_REVERSE : VST_FORWARD;
-    c->portion_valid = false;
-    c->fence_room = NULL;
+    forget_portions(c);
     VB_TRY(copy_bound(txn, range->low, &c->low));
     VB_TRY(copy_bound(txn, range->high, &c->high));
     return apply_prefix(txn, range->prefix, &c->low, &c->high);
@@ -376,7 +447,7 @@ void vtx_cursor_close(struct varve_cursor *c) {
     while (*link != c) link = &(*link)->next;
     *link = c->next;
     vtx_statement_end(txn);
-    vb_arena_reset(&c->leaf_arena);
+    vb_arena_reset(&c->ahead_arena);
     vb_arena_reset(&c->row_arena);
     cursor_put(txn, c);
 }
@@ -389,7 +460,7 @@ void vtx_cursors_release(struct varve_txn *txn) {
     while (txn->spare_cursors != NULL) {
         struct varve_cursor *c = txn->spare_cursors;
         txn->spare_cursors = c->next;
-        vb_arena_release(&c->leaf_arena);
+        vb_arena_release(&c->ahead_arena);
         vb_arena_release(&c->row_arena);
         vb_heap_free(txn->cc.heap, c, sizeof *c);
     }

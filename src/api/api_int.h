@@ -18,9 +18,7 @@ static inline int api_check_db(const varve_db *db) {
 
 /* The same for a transaction; MISUSE when it has ended. */
 static inline int api_check_txn(const varve_txn *txn) {
-    if (txn == NULL) return VARVE_INVALID;
-    if (vdb_forked(vtx_db(txn))) return VARVE_FORKED;
-    return vtx_usable(txn) ? VARVE_OK : VARVE_MISUSE;
+    return txn != NULL ? vtx_check(txn) : VARVE_INVALID;
 }
 
 #endif

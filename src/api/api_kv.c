@@ -5,13 +5,14 @@
 #include "api/api_int.h"
 #include "base/check.h"
 
+/* The row operations look at the process and the transaction's state themselves. */
 static int no_table(varve_txn *txn) {
+    VB_TRY(api_check_txn(txn));
     return vtx_refuse(txn, VARVE_INVALID, VARVE_REASON_CALLER, "a table or an output parameter is NULL");
 }
 
 static int get(varve_txn *txn, varve_table *t, varve_slice key, enum vtx_get_mode mode, varve_slice *value) {
-    VB_TRY(api_check_txn(txn));
-    if (t == NULL || value == NULL) return no_table(txn);
+    if (vb_unlikely(txn == NULL || t == NULL || value == NULL)) return no_table(txn);
     return vtx_get(txn, t, key, mode, value);
 }
 
@@ -24,21 +25,18 @@ int varve_get_for_update(varve_txn *txn, varve_table *t, varve_slice key, varve_
 }
 
 int varve_contains(varve_txn *txn, varve_table *t, varve_slice key) {
-    VB_TRY(api_check_txn(txn));
-    if (t == NULL) return no_table(txn);
+    if (vb_unlikely(txn == NULL || t == NULL)) return no_table(txn);
     return vtx_get(txn, t, key, VTX_CONTAINS, NULL);
 }
 
 int varve_get_many(varve_txn *txn, varve_table *t, const varve_slice *keys, varve_slice *values, int *statuses,
                    size_t count) {
-    VB_TRY(api_check_txn(txn));
-    if (t == NULL || (count != 0 && (keys == NULL || values == NULL || statuses == NULL))) return no_table(txn);
+    if (txn == NULL || t == NULL || (count != 0 && (keys == NULL || values == NULL || statuses == NULL))) return no_table(txn);
     return vtx_get_many(txn, t, keys, values, statuses, count);
 }
 
 static int write(varve_txn *txn, varve_table *t, varve_slice key, varve_slice value, enum vtx_write_mode mode) {
-    VB_TRY(api_check_txn(txn));
-    if (t == NULL) return no_table(txn);
+    if (vb_unlikely(txn == NULL || t == NULL)) return no_table(txn);
     return vtx_write(txn, t, key, value, mode);
 }
 
@@ -56,13 +54,11 @@ int varve_delete(varve_txn *txn, varve_table *t, varve_slice key) {
 }
 
 int varve_delete_range(varve_txn *txn, varve_table *t, const varve_range *range, uint64_t *count) {
-    VB_TRY(api_check_txn(txn));
-    if (t == NULL) return no_table(txn);
+    if (vb_unlikely(txn == NULL || t == NULL)) return no_table(txn);
     return vtx_delete_range(txn, t, range, count);
 }
 
 int varve_add(varve_txn *txn, varve_table *t, varve_slice key, int64_t delta) {
-    VB_TRY(api_check_txn(txn));
-    if (t == NULL) return no_table(txn);
+    if (vb_unlikely(txn == NULL || t == NULL)) return no_table(txn);
     return vtx_add(txn, t, key, delta);
 }

@@ -8,8 +8,10 @@
 int varve_begin(varve_db *db, const varve_txn_options *options, varve_txn **txn) {
     VB_TRY(api_check_db(db));
     if (txn == NULL) return vdb_refuse(db, VARVE_INVALID, "begin: txn is NULL");
-    struct vk_detail detail = {0};
-    return vdb_take_detail(db, &detail, vtx_begin(vdb_pool(db), options, txn, &detail));
+    struct vk_detail detail;
+    vk_detail_init(&detail);
+    int status = vtx_begin(vdb_pool(db), options, txn, &detail);
+    return vb_likely(status == VARVE_OK) ? VARVE_OK : vdb_take_detail(db, &detail, status);
 }
 
 int varve_commit(varve_txn *txn) {
@@ -43,8 +45,9 @@ const char *varve_txn_error(const varve_txn *txn) { return txn != NULL ? vtx_err
 int varve_run(varve_db *db, const varve_txn_options *options, varve_txn_fn fn, void *arg) {
     VB_TRY(api_check_db(db));
     if (fn == NULL) return vdb_refuse(db, VARVE_INVALID, "run: fn is NULL");
-    struct vk_detail detail = {0};
+    struct vk_detail detail;
+    vk_detail_init(&detail);
     int status = vtx_run(vdb_pool(db), options, fn, arg, &detail);
-    if (detail.text[0] != 0) return vdb_take_detail(db, &detail, status);
+    if (vb_unlikely(detail.text[0] != 0)) return vdb_take_detail(db, &detail, status);
     return status;
 }

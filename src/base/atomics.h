@@ -73,5 +73,7 @@ static inline void vb_cpu_relax(void) {
 #define vb_aligned_line __attribute__((aligned(VB_CACHE_LINE)))
 #define vb_likely(x) __builtin_expect(!!(x), 1)
 #define vb_unlikely(x) __builtin_expect(!!(x), 0)
+/* A step of every operation that has a name of its own and must not cost a call. */
+#define vb_step static inline __attribute__((always_inline))
 
 #endif

@@ -31,8 +31,6 @@ bool vct_validates_ranges(const struct vcc_txn *t, const struct vcc_scan *scan);
  * moves the stamp; where that fails the transaction goes stale (may_go_stale, and it has written and locked nothing) or
  * gets CONFLICT. */
 int vct_read(struct vcc_txn *t, const struct vcc_access *access, struct vcc_result *result, bool may_go_stale);
-/* Adds a read. existence: only presence is validated. NOMEM. */
-int vct_note_read(struct vcc_txn *t, const struct vst_record *record, uint64_t seen_tid, bool existence);
 /* Adds one step of a scan or an absent key. NOMEM. */
 int vct_note_range(struct vcc_txn *t, struct vcc_scan *scan, const struct vcc_step *step);
 /* A ghost of this transaction was linked: advances its own node-set entries whose counter equals phantom_before. */

@@ -29,12 +29,9 @@ static int grow(struct vcc_txn *t, void **array, uint32_t count, uint32_t *capac
     return VARVE_OK;
 }
 
-int vct_note_read(struct vcc_txn *t, const struct vst_record *record, uint64_t seen_tid, bool existence) {
+int vct_reads_grow(struct vcc_txn *t) {
     struct vcc_reads *reads = &t->reads;
-    VB_TRY(grow(t, (void **)&reads->entries, reads->entry_count, &reads->entry_capacity, sizeof *reads->entries));
-    reads->entries[reads->entry_count++] =
-        (struct vcc_read_entry){record, (seen_tid & VST_TID_MASK) | (existence ? VCT_EXISTENCE : 0)};
-    return VARVE_OK;
+    return grow(t, (void **)&reads->entries, reads->entry_count, &reads->entry_capacity, sizeof *reads->entries);
 }
 
 /* A copy that lives as long as the transaction; an open end stays open. */

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/planted.h"
 #include "certify/certify.h"
+#include "certify/certify_int.h"
 #include "lockmgr/lockmgr.h"
 
 bool vct_validates_rows(const struct vcc_txn *t) {

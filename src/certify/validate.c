@@ -37,8 +37,9 @@ static bool absent_still(struct vcc_txn *t, const struct vst_record *purged, uin
 static bool row_holds(struct vcc_txn *t, const struct vcc_read_entry *entry, uint64_t as_of) {
     bool existence = (entry->seen & VCT_EXISTENCE) != 0;
     if (VB_PLANTED(41) && vst_lk_writer(vb_load_acquire(&entry->record->lk)) == t->self) return true;
-    if (vb_likely(vst_holds(t->domain, entry->record, entry->seen & VST_TID_MASK, as_of, t->self, existence)))
-        return true;
+    uint64_t seen = entry->seen & VST_TID_MASK;
+    if (vb_likely(vst_holds_plainly(t->domain, entry->record, seen, as_of, t->self))) return true;
+    if (vb_likely(vst_holds(t->domain, entry->record, seen, as_of, t->self, existence))) return true;
     bool purged = (entry->seen & VST_GHOST) != 0 && (vb_load_acquire(&entry->record->tid) & VST_FROZEN) != 0;
     return purged && absent_still(t, entry->record, as_of);
 }

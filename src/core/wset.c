@@ -19,6 +19,7 @@
 
 #include <string.h>
 
+#include "base/atomics.h"
 #include "base/bytes.h"
 #include "base/planted.h"
 
@@ -34,8 +35,24 @@ void vk_wset_reset(struct vk_wset *wset) {
     vk_wset_init(wset, wset->arena);
 }
 
+/* The two halves of a product, folded: short keys are hashed at every operation. */
+static uint64_t fold(uint64_t a, uint64_t b) {
+    unsigned __int128 product = (unsigned __int128)a * b;
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
 static uint64_t hash_of(uint32_t table_id, varve_slice key) {
-    return vb_hash64(key.data, key.size, table_id);
+    if (vb_unlikely(key.size < 8 || key.size > 16)) return vb_hash64(key.data, key.size, table_id);
+    uint64_t first = vb_get_u64(key.data), last = vb_get_u64((const uint8_t *)key.data + key.size - 8);
+    uint64_t mixed = fold(first ^ UINT64_C(0x9e3779b97f4a7c15), last ^ UINT64_C(0xd1b54a32d192ed03));
+    return fold(mixed ^ table_id, UINT64_C(0x8cb92ba72f3d8dd7) ^ key.size);
+}
+
+static uint64_t head_of(varve_slice key) {
+    if (vb_likely(key.size >= 8)) return vb_get_u64_be(key.data);
+    uint8_t padded[8] = {0};
+    memcpy(padded, key.data, key.size);
+    return vb_get_u64_be(padded);
 }
 
 static bool same_key(const struct vk_write *write, uint64_t hash, uint32_t table_id, varve_slice key) {
@@ -178,6 +195,10 @@ struct vk_write *vk_wset_le(struct vk_wset *wset, uint32_t table_id, varve_slice
 
 /* --- appending and rolling back ----------------------------------------------------------------------------------- */
 
+vb_step bool no_room(const struct vk_wset *wset) {
+    return wset->count == wset->capacity || wset->count >= LINEAR_WRITES;
+}
+
 /* Room for one more write, in the list and in the index. */
 static int make_room(struct vk_wset *wset) {
     if (wset->count == wset->capacity) {
@@ -198,10 +219,16 @@ static int make_room(struct vk_wset *wset) {
     return VARVE_OK;
 }
 
-static int copy_bytes(struct vb_arena *arena, varve_slice *bytes) {
-    void *copy = vb_arena_alloc(arena, bytes->size);
+vb_step int copy_bytes(struct vb_arena *arena, varve_slice *bytes) {
+    uint8_t *copy = vb_arena_alloc(arena, bytes->size);
     if (copy == NULL) return VARVE_NOMEM;
-    if (bytes->size != 0) memcpy(copy, bytes->data, bytes->size);
+    if (vb_likely(bytes->size - 8 <= 8)) { /* most keys: two words that may overlap */
+        uint64_t first = vb_get_u64(bytes->data), last = vb_get_u64((const uint8_t *)bytes->data + bytes->size - 8);
+        vb_put_u64(copy, first);
+        vb_put_u64(copy + bytes->size - 8, last);
+    } else if (bytes->size != 0) {
+        memcpy(copy, bytes->data, bytes->size);
+    }
     bytes->data = copy;
     return VARVE_OK;
 }
@@ -216,23 +243,23 @@ static void inherit(struct vk_write *write, const struct vk_write *previous) {
 }
 
 int vk_wset_add(struct vk_wset *wset, const struct vk_write *write, struct vk_write **added) {
-    struct vk_write copy = *write;
-    copy.hash = hash_of(copy.table_id, copy.key);
-    copy.superseded = false;
-    copy.previous = find_hashed(wset, copy.hash, copy.table_id, copy.key);
-    copy.index = wset->count;
-    VB_TRY(make_room(wset));
-    if (copy.previous != NULL)
-        copy.key = copy.previous->key;
-    else
-        VB_TRY(copy_bytes(wset->arena, &copy.key));
-    if (copy.kind == VK_DELETE)
-        copy.value = (varve_slice){NULL, 0};
-    else
-        VB_TRY(copy_bytes(wset->arena, &copy.value));
     struct vk_write *made = vb_arena_alloc(wset->arena, sizeof(*made));
     if (made == NULL) return VARVE_NOMEM;
-    *made = copy;
+    *made = *write;
+    made->hash = hash_of(made->table_id, made->key);
+    made->head = head_of(made->key);
+    made->superseded = false;
+    made->previous = find_hashed(wset, made->hash, made->table_id, made->key);
+    made->index = wset->count;
+    if (vb_unlikely(no_room(wset))) VB_TRY(make_room(wset));
+    if (made->previous != NULL)
+        made->key = made->previous->key;
+    else
+        VB_TRY(copy_bytes(wset->arena, &made->key));
+    if (made->kind == VK_DELETE)
+        made->value = (varve_slice){NULL, 0};
+    else
+        VB_TRY(copy_bytes(wset->arena, &made->value));
     if (made->previous != NULL) {
         inherit(made, made->previous);
         made->previous->superseded = true;
@@ -278,8 +305,10 @@ void vk_wset_rollback(struct vk_wset *wset, uint32_t mark) {
 
 /* --- sorted output ------------------------------------------------------------------------------------------------ */
 
-static bool before(const struct vk_write *a, const struct vk_write *b) {
-    return compare_key(a->table_id, a->key, b) < 0;
+/* Heads order as keys do; only keys with equal heads have to be looked at. */
+vb_step bool before(const struct vk_write *a, const struct vk_write *b) {
+    if (vb_unlikely(a->table_id != b->table_id)) return a->table_id < b->table_id;
+    return a->head != b->head ? a->head < b->head : vb_compare(a->key, b->key) < 0;
 }
 
 static void insertion_sort(struct vk_write **writes, uint32_t count) {

@@ -42,7 +42,8 @@ struct vk_write {
     struct vst_record *record;     /* NULL until known */
     struct vst_image *image;       /* reserve: room for the before-image */
     void *blob;                    /* reserve: the new value when it is not inline */
-    uint64_t hash;
+    uint64_t hash;                 /* of table and key */
+    uint64_t head;                 /* the first 8 bytes of the key as a big-endian number, padded with zeros */
     struct vk_write *ordered[2];   /* links of the ordered view (private to wset.c) */
     uint32_t ordered_priority;
     uint32_t index;                /* position in the list of operations */

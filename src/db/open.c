@@ -113,7 +113,8 @@ static int open_pool(struct varve_db *db, struct vk_detail *detail) {
                                 .max_txn_bytes = o->max_txn_bytes,
                                 .begin_timeout_ms = o->begin_timeout_ms,
                                 .lock_timeout_ms = o->lock_timeout_ms,
-                                .max_snapshot_age_ms = o->max_snapshot_age_ms};
+                                .max_snapshot_age_ms = o->max_snapshot_age_ms,
+                                .fork_mark = db->fork_mark};
     if (vtx_pool_open(&config, &db->pool) != VARVE_OK || vdb_threads_start(db) != VARVE_OK)
         return vk_fail(detail, VARVE_NOMEM, VARVE_REASON_RESOURCE, "out of memory or threads while opening");
     return VARVE_OK;

@@ -30,7 +30,7 @@ enum { AGAIN = 100 };
 /* A foreign committer whose cts is, or may turn out to be, at or below s; 0: none. A writer that is idle has its cts
  * still to draw, above s. The applier and the purge are no slots: the clock moves only after the one, the other
  * changes no version. */
-static unsigned committer_below(const struct vk_domain *domain, const struct vst_record *record, uint64_t s,
+vb_step unsigned committer_below(const struct vk_domain *domain, const struct vst_record *record, uint64_t s,
                                 unsigned self, enum vk_state *state) {
     unsigned writer = vst_lk_writer(vb_load_acquire(&record->lk));
     if (vb_likely(writer == 0) || writer == self || writer > domain->slot_count) return 0;
@@ -40,7 +40,7 @@ static unsigned committer_below(const struct vk_domain *domain, const struct vst
     return *state == VK_COMMITTING && vk_commit_cts(word) > s ? 0 : writer;
 }
 
-static void see(struct vst_seen *seen, varve_slice value, uint64_t version, uint64_t tid) {
+vb_step void see(struct vst_seen *seen, varve_slice value, uint64_t version, uint64_t tid) {
     seen->value = value;
     seen->cts = vst_tid_cts(version);
     seen->tid = tid & VST_TID_MASK;
@@ -82,31 +82,31 @@ static int read_older(const struct vst_record *record, uint64_t tid, uint64_t s,
     return VARVE_OK;
 }
 
-static void copy_words(uint8_t *to, const uint64_t *from, size_t size) {
+/* Four words a turn: the compiler may neither join atomic loads nor unroll their loop by itself. */
+vb_step void copy_words(uint8_t *to, const uint64_t *from, size_t size) {
     for (; size >= 32; size -= 32, to += 32, from += 4) {
-        uint64_t a = vb_seq_load(from), b = vb_seq_load(from + 1), c = vb_seq_load(from + 2), d = vb_seq_load(from + 3);
-        memcpy(to, &a, 8);
-        memcpy(to + 8, &b, 8);
-        memcpy(to + 16, &c, 8);
-        memcpy(to + 24, &d, 8);
+        uint64_t words[4] = {vb_seq_load(from), vb_seq_load(from + 1), vb_seq_load(from + 2), vb_seq_load(from + 3)};
+        memcpy(to, words, 32);
     }
     for (; size >= 8; size -= 8, to += 8, from++) {
         uint64_t word = vb_seq_load(from);
         memcpy(to, &word, 8);
     }
-    if (size != 0) {
-        uint64_t word = vb_seq_load(from);
-        memcpy(to, &word, size);
-    }
+    if (size == 0) return;
+    uint64_t word = vb_seq_load(from);
+    const uint8_t *bytes = (const uint8_t *)&word;
+    if ((size & 4) != 0) memcpy(to, bytes, 4);
+    if ((size & 2) != 0) memcpy(to + (size & 4), bytes + (size & 4), 2);
+    if ((size & 1) != 0) to[size - 1] = bytes[size - 1];
 }
 
-static bool still(const struct vst_record *record, uint64_t tid) {
+vb_step bool still(const struct vst_record *record, uint64_t tid) {
     vb_fence_acquire(); /* pairs with the installer's release fence: whoever saw a new word sees BUSY or the new tid */
     return vb_likely(vb_load_relaxed(&record->tid) == tid) || VB_PLANTED(50);
 }
 
 /* Reads the record's own version, whose tid (not BUSY) was just loaded. OK, NOMEM, or AGAIN when it was replaced. */
-static int read_own(const struct vst_record *record, uint64_t tid, struct vb_arena *arena, struct vst_seen *seen) {
+vb_step int read_own(const struct vst_record *record, uint64_t tid, struct vb_arena *arena, struct vst_seen *seen) {
     const uint64_t *words = vst_value_words(record);
     if ((tid & VST_BLOB) != 0) {
         const struct vst_blob *blob = (const struct vst_blob *)(uintptr_t)vb_seq_load(words);

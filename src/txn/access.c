@@ -16,8 +16,12 @@
 
 int vtx_again(struct varve_txn *txn, int status) { return status == VCC_WAIT ? vlm_wait(&txn->cc) : VARVE_OK; }
 
+vb_step bool within_limit(const struct varve_txn *txn, size_t more) {
+    return vb_likely(txn->bytes + more <= txn->pool->config.max_txn_bytes);
+}
+
 int vtx_over_limit(struct varve_txn *txn, size_t more) {
-    if (vb_likely(txn->bytes + more <= txn->pool->config.max_txn_bytes)) return VARVE_OK;
+    if (within_limit(txn, more)) return VARVE_OK;
     return vk_fail(&txn->cc.detail, VARVE_TOOBIG, VARVE_REASON_RESOURCE,
                    "keys, values and borrowed bytes of this transaction would pass max_txn_bytes (%llu): use a cursor "
                    "or shorter transactions",
@@ -40,7 +44,7 @@ static int note_absence(struct varve_txn *txn, struct vst_table *tree, varve_sli
 }
 
 /* Looks a row up; the one that was looked up last is at hand while it is in the index. In a read section. */
-static void find(struct varve_txn *txn, struct vst_table *tree, varve_slice key, struct vst_found *found) {
+vb_step void find(struct varve_txn *txn, struct vst_table *tree, varve_slice key, struct vst_found *found) {
     struct vst_record *last = txn->last_record;
     if (last != NULL && txn->last_tree == tree && vb_equal(vst_record_key(last), key) &&
         ((vb_load_acquire(&last->tid) & VST_FROZEN) == 0 || VB_PLANTED(90))) {
@@ -56,8 +60,8 @@ static uint32_t key_bit(const struct vst_table *tree, varve_slice key) {
     return (uint32_t)vb_hash64(key.data, key.size, vst_table_id(tree)) % VTX_READ_KEYS;
 }
 
-void vtx_note_key(struct varve_txn *txn, const struct vst_table *tree, varve_slice key) {
-    if (vb_likely(txn->cc.level != VARVE_SNAPSHOT) || txn->cc.read_only) return;
+void vtx_note_key_read(struct varve_txn *txn, const struct vst_table *tree, varve_slice key) {
+    if (txn->cc.read_only) return;
     uint32_t bit = key_bit(tree, key);
     if (!txn->read_any) memset(txn->read_keys, 0, sizeof(txn->read_keys));
     txn->read_any = true;
@@ -70,7 +74,7 @@ static bool perhaps_read(const struct varve_txn *txn, const struct vst_table *tr
 }
 
 /* One look at the committed row, in a section of its own. */
-static int look(struct varve_txn *txn, struct vcc_access *access, struct vcc_result *result) {
+vb_step int look(struct varve_txn *txn, struct vcc_access *access, struct vcc_result *result) {
     vos_rcu_enter();
     find(txn, access->table, access->key, &access->found);
     VK_YIELD(txn->cc.domain, read_found);
@@ -88,7 +92,7 @@ static int look(struct varve_txn *txn, struct vcc_access *access, struct vcc_res
 }
 
 /* The committed row as this transaction sees it. */
-static int read_committed_row(struct varve_txn *txn, struct vcc_access *access, struct vcc_result *result) {
+vb_step int read_committed_row(struct varve_txn *txn, struct vcc_access *access, struct vcc_result *result) {
     for (;;) {
         int status = look(txn, access, result);
         if (vb_likely(status <= VARVE_OK)) return status;
@@ -107,8 +111,8 @@ int vtx_sum(struct varve_txn *txn, struct vk_write *add, enum vcc_hint hint, str
                     access.arena, value);
 }
 
-int vtx_read_row(struct varve_txn *txn, struct vst_table *tree, varve_slice key, enum vcc_hint hint,
-                 struct vb_arena *arena, struct vtx_row *row) {
+vb_step int read_row(struct varve_txn *txn, struct vst_table *tree, varve_slice key, enum vcc_hint hint,
+                     struct vb_arena *arena, struct vtx_row *row) {
     row->own = txn->cc.wset.live != 0 ? vk_wset_find(&txn->cc.wset, vst_table_id(tree), key) : NULL;
     if (row->own != NULL) {
         row->result = (struct vcc_result){row->own->value, 0, row->own->kind != VK_DELETE};
@@ -123,16 +127,23 @@ int vtx_read_row(struct varve_txn *txn, struct vst_table *tree, varve_slice key,
     return status;
 }
 
-static int usable_table(struct varve_txn *txn, const struct varve_table *table) {
-    if (vb_likely(table->tree != NULL && table->db == txn->pool->config.db)) return VARVE_OK;
+int vtx_read_row(struct varve_txn *txn, struct vst_table *tree, varve_slice key, enum vcc_hint hint,
+                 struct vb_arena *arena, struct vtx_row *row) {
+    return read_row(txn, tree, key, hint, arena, row);
+}
+
+static int refuse_table(struct varve_txn *txn, const struct varve_table *table) {
     return vk_fail(&txn->cc.detail, VARVE_INVALID, VARVE_REASON_CALLER,
                    table->tree == NULL ? "table %s has been dropped" : "table %s belongs to another database",
                    table->name);
 }
 
-static int usable_key(struct varve_txn *txn, const struct varve_table *table, varve_slice key) {
-    VB_TRY(usable_table(txn, table));
-    if (vb_likely(key.data != NULL && key.size - 1 < VARVE_KEY_MAX_BYTES)) return VARVE_OK;
+static bool usable_table(const struct varve_txn *txn, const struct varve_table *table) {
+    return vb_likely(table->tree != NULL && table->db == txn->pool->config.db);
+}
+
+static int refuse_key(struct varve_txn *txn, const struct varve_table *table, varve_slice key) {
+    if (!usable_table(txn, table)) return refuse_table(txn, table);
     if (key.data == NULL || key.size == 0)
         return vk_fail(&txn->cc.detail, VARVE_INVALID, VARVE_REASON_CALLER,
                        "table %s: a key must have at least one byte", table->name);
@@ -140,11 +151,16 @@ static int usable_key(struct varve_txn *txn, const struct varve_table *table, va
                    table->name, key.size, VARVE_KEY_MAX_BYTES);
 }
 
+vb_step int usable_key(struct varve_txn *txn, const struct varve_table *table, varve_slice key) {
+    bool usable = usable_table(txn, table) && key.data != NULL && key.size - 1 < VARVE_KEY_MAX_BYTES;
+    return vb_likely(usable) ? VARVE_OK : refuse_key(txn, table, key);
+}
+
 static int get_row(struct varve_txn *txn, struct varve_table *table, varve_slice key, enum vcc_hint hint,
                    varve_slice *value) {
     VB_TRY(usable_key(txn, table, key));
     struct vtx_row row;
-    VB_TRY(vtx_read_row(txn, table->tree, key, hint, value != NULL ? &txn->cc.arena : NULL, &row));
+    VB_TRY(read_row(txn, table->tree, key, hint, value != NULL ? &txn->cc.arena : NULL, &row));
     if (!row.result.present) return VARVE_NOTFOUND;
     if (value == NULL) return VARVE_OK;
     if (row.own == NULL) { /* own bytes have been counted when they were staged */

@@ -68,12 +68,19 @@ static void rest_put(struct vtx_pool *pool, struct varve_txn *txn) {
     spin_unlock(&pool->rest_lock);
 }
 
-static struct vtx_shard *home(struct vtx_pool *pool) { return &pool->shards[vos_cpu() % pool->shard_count]; }
+static struct vtx_shard *home(struct vtx_pool *pool) {
+    unsigned cpu = vos_cpu();
+    return &pool->shards[vb_likely(cpu < pool->shard_count) ? cpu : cpu % pool->shard_count];
+}
 
+/* A handle goes back to the shard that its transaction began at, where it is as warm as anywhere. */
 static struct varve_txn *take_any(struct vtx_pool *pool) {
-    struct varve_txn *txn = shard_take(home(pool), VTX_SHARD_RESTING);
-    if (txn == NULL) txn = rest_take(pool);
+    struct vtx_shard *shard = home(pool);
+    struct varve_txn *txn = shard_take(shard, VTX_SHARD_RESTING);
+    if (vb_likely(txn != NULL)) return txn;
+    txn = rest_take(pool);
     for (unsigned i = 0; txn == NULL && i < pool->shard_count; i++) txn = shard_take(&pool->shards[i], 0);
+    if (txn != NULL) txn->shard = shard;
     return txn;
 }
 
@@ -153,7 +160,7 @@ void vtx_handle_return(struct varve_txn *txn) {
     struct vtx_pool *pool = txn->pool;
     vb_store_release(&txn->open, 0);
     bool waiters = vb_load_seq_cst(&pool->begin_waiters) != 0;
-    if (waiters || !shard_put(home(pool), txn)) rest_put(pool, txn);
+    if (waiters || !shard_put(txn->shard, txn)) rest_put(pool, txn);
     if (vb_unlikely(waiters || vb_load_seq_cst(&pool->begin_waiters) != 0)) wake_waiters(pool);
 }
 

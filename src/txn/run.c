@@ -5,6 +5,8 @@
  *
  * SPDX-License-Identifier: MIT
  */
+#include <string.h>
+
 #include "base/check.h"
 #include "base/planted.h"
 #include "base/random.h"
@@ -61,11 +63,31 @@ static int attempt(struct vtx_pool *pool, const varve_txn_options *options, varv
     return answer;
 }
 
+/* The text beyond its first byte is nobody's. */
+static void error_init(varve_error *error) {
+    error->size = sizeof *error;
+    error->status = VARVE_OK;
+    error->reason = VARVE_REASON_NONE;
+    error->phenomenon = 0;
+    error->other_txn = 0;
+    error->retry_token = 0;
+    error->text[0] = 0;
+}
+
+static void tell(varve_error *wanted, const varve_error *error) {
+    wanted->status = error->status;
+    wanted->reason = error->reason;
+    wanted->phenomenon = error->phenomenon;
+    wanted->other_txn = error->other_txn;
+    wanted->retry_token = error->retry_token;
+    memccpy(wanted->text, error->text, 0, sizeof wanted->text);
+}
+
 int vtx_run(struct vtx_pool *pool, const varve_txn_options *options, varve_txn_fn fn, void *arg,
             struct vk_detail *detail) {
     varve_txn_options o = VARVE_TXN_OPTIONS_INIT;
-    varve_error error = VARVE_ERROR_INIT;
-    varve_error *wanted = NULL;
+    varve_error error, *wanted = NULL;
+    error_init(&error);
     if (options != NULL) {
         if (options->size < sizeof o)
             return vk_fail(detail, VARVE_INVALID, VARVE_REASON_CALLER,
@@ -80,7 +102,8 @@ int vtx_run(struct vtx_pool *pool, const varve_txn_options *options, varve_txn_f
         bool own_answer;
         int status = attempt(pool, &o, fn, arg, &own_answer, detail);
         if (aborts != 0) note_attempt(pool, begun);
-        if (wanted != NULL && status != VARVE_OK && wanted->size >= sizeof error) *wanted = error;
+        if (vb_likely(status == VARVE_OK)) return VARVE_OK;
+        if (wanted != NULL && wanted->size >= sizeof error) tell(wanted, &error);
         if (own_answer || !worth_retrying(status)) return status;
         if (aborts == 0) vb_random_init(&random, (uint64_t)(uintptr_t)&o ^ vk_now_ns(pool->config.domain));
         o.retry_token = error.retry_token;

@@ -48,7 +48,7 @@ static void report(varve_error *error, int status, const struct vk_detail *detai
     error->phenomenon = 0;
     error->other_txn = detail->other_txn;
     error->retry_token = retry_token;
-    memcpy(error->text, detail->text, sizeof error->text);
+    memccpy(error->text, detail->text, 0, sizeof error->text);
 }
 
 /* Scheme and level, and the retry's memory: age, attempts, escalation. */
@@ -154,7 +154,8 @@ static int give_up_snapshot(struct varve_txn *txn) {
                    "memory is short and this snapshot was held longer than max_snapshot_age_ms");
 }
 
-int vtx_enter(struct varve_txn *txn) {
+int vtx_enter_slowly(struct varve_txn *txn) {
+    if (vos_forked(&txn->pool->config.fork_mark)) return VARVE_FORKED;
     if (vb_unlikely(vb_load_relaxed(&txn->state) != VTX_ACTIVE)) return VARVE_MISUSE;
     if (vb_unlikely(txn->in_callback))
         return vtx_refuse(txn, VARVE_MISUSE, VARVE_REASON_CALLER, "a constraint callback may not call the library");
@@ -173,7 +174,7 @@ static bool dooms(int status) {
            status == VARVE_TIMEOUT;
 }
 
-int vtx_leave(struct varve_txn *txn, int status) {
+int vtx_leave_with(struct varve_txn *txn, int status) {
     if (vb_likely(status == VARVE_OK || status == VARVE_NOTFOUND || status == VARVE_EXISTS || status == VARVE_END))
         return status;
     if (dooms(status)) txn->doomed = status;
@@ -187,16 +188,11 @@ int vtx_refuse(struct varve_txn *txn, int status, enum varve_reason reason, cons
     return vtx_leave(txn, vk_fail(&txn->cc.detail, status, reason, "%s", text));
 }
 
-void vtx_statement_begin(struct varve_txn *txn) {
+void vtx_statement_open(struct varve_txn *txn) {
     struct vcc_txn *cc = &txn->cc;
-    if (vb_likely(cc->level != VARVE_READ_COMMITTED)) return;
     if ((cc->open_statements++ != 0 && !VB_PLANTED(86)) || cc->snap == VK_NO_SNAP) return;
     cc->snap = vk_snapshot_register(cc->domain, cc->slot);
     cc->snap_moves++;
-}
-
-void vtx_statement_end(struct varve_txn *txn) {
-    if (txn->cc.level == VARVE_READ_COMMITTED) txn->cc.open_statements--;
 }
 
 static void count_end(struct varve_txn *txn, bool committed, enum varve_reason reason) {
@@ -275,7 +271,10 @@ int vtx_rollback_to(struct varve_txn *txn, unsigned mark) {
     return vtx_leave(txn, status);
 }
 
-bool vtx_usable(const struct varve_txn *txn) { return vb_load_relaxed(&txn->state) == VTX_ACTIVE; }
+int vtx_check(const struct varve_txn *txn) {
+    if (vos_forked(&txn->pool->config.fork_mark)) return VARVE_FORKED;
+    return vb_load_relaxed(&txn->state) == VTX_ACTIVE ? VARVE_OK : VARVE_MISUSE;
+}
 struct varve_db *vtx_db(const struct varve_txn *txn) {
     return txn->pool->config.db;
 }

@@ -48,6 +48,7 @@ struct vtx_config {
     uint64_t max_txn_bytes;
     uint32_t begin_timeout_ms, lock_timeout_ms;
     uint32_t max_snapshot_age_ms; /* 0: snapshots never expire, and begins read no clock */
+    struct vos_fork_mark fork_mark; /* every operation of a transaction looks at it */
 };
 int vtx_pool_open(const struct vtx_config *config, struct vtx_pool **pool);
 void vtx_pool_close(struct vtx_pool *pool);          /* no transaction is open */
@@ -72,7 +73,7 @@ int vtx_commit(struct varve_txn *txn);
 void vtx_abort(struct varve_txn *txn);
 int vtx_run(struct vtx_pool *pool, const varve_txn_options *options, varve_txn_fn fn, void *arg,
             struct vk_detail *detail);
-bool vtx_usable(const struct varve_txn *txn); /* false: finished */
+int vtx_check(const struct varve_txn *txn); /* OK, FORKED or MISUSE (finished); row operations look themselves */
 struct varve_db *vtx_db(const struct varve_txn *txn);
 enum varve_isolation vtx_effective(const struct varve_txn *txn);
 uint64_t vtx_id(const struct varve_txn *txn);

@@ -20,8 +20,9 @@ struct vtx_shard {
 
 enum { VTX_READ_KEYS = 1024 };
 struct varve_txn {
-    struct vcc_txn cc;
+    vb_aligned_line struct vcc_txn cc;
     struct vtx_pool *pool;
+    struct vtx_shard *shard; /* where it goes when the transaction ends */
     struct vtl_ring *ring; /* NULL until the handle is first used */
     uint32_t state;        /* enum vtx_state; read by others only for the gate's drain */
     uint32_t open;         /* 1 from begin to end: what the drain waits for */
@@ -72,14 +73,30 @@ struct vtx_pool {
 int vtx_handle_take(struct vtx_pool *pool, struct varve_txn **txn, struct vk_detail *detail);
 void vtx_handle_return(struct varve_txn *txn);
 
-/* txn.c: every public operation begins with this: the state, the doom, a wound, an expired snapshot. */
-int vtx_enter(struct varve_txn *txn);
+/* txn.c: every public operation begins with this: the process, the state, the doom, a wound, an expired snapshot. */
+int vtx_enter_slowly(struct varve_txn *txn); /* something of it is the matter, or may be */
+vb_step int vtx_enter(struct varve_txn *txn) {
+    const struct vk_slot *slot = txn->cc.slot;
+    bool quiet = !vos_forked(&txn->pool->config.fork_mark) && vb_load_relaxed(&txn->state) == VTX_ACTIVE &&
+                 !txn->in_callback && txn->doomed == VARVE_OK && vb_load_relaxed(&txn->expire) == 0 &&
+                 (vb_load_relaxed(&slot->lock_holder) == 0 || !vk_wounded(slot));
+    return vb_likely(quiet) ? VARVE_OK : vtx_enter_slowly(txn);
+}
 /* Takes a status on its way out: dooms, fills the caller's varve_error. Returns it. */
-int vtx_leave(struct varve_txn *txn, int status);
+int vtx_leave_with(struct varve_txn *txn, int status);
+vb_step int vtx_leave(struct varve_txn *txn, int status) {
+    return vb_likely(status == VARVE_OK) ? VARVE_OK : vtx_leave_with(txn, status);
+}
 void vtx_finish(struct varve_txn *txn, bool committed,
-                enum varve_reason reason);       /* release everything but the handle */
-void vtx_statement_begin(struct varve_txn *txn); /* read committed: one stamp per statement */
-void vtx_statement_end(struct varve_txn *txn);
+                enum varve_reason reason); /* release everything but the handle */
+/* Read committed: one stamp per statement. */
+void vtx_statement_open(struct varve_txn *txn);
+vb_step void vtx_statement_begin(struct varve_txn *txn) {
+    if (vb_unlikely(txn->cc.level == VARVE_READ_COMMITTED)) vtx_statement_open(txn);
+}
+vb_step void vtx_statement_end(struct varve_txn *txn) {
+    if (vb_unlikely(txn->cc.level == VARVE_READ_COMMITTED)) txn->cc.open_statements--;
+}
 
 /* access.c: a row as this transaction sees it, own writes first. OK with *result (present or not). */
 struct vtx_row {
@@ -99,7 +116,10 @@ int vtx_plus(struct varve_txn *txn, const struct vst_table *tree, varve_slice ke
              struct vb_arena *arena, varve_slice *sum);
 /* At snapshot, in transactions that may write: an ADD to a row that was read before depends on it. A filter of constant
  * size tells; where it is wrong, the ADD meets the rule of the first committer like any write, which is always safe. */
-void vtx_note_key(struct varve_txn *txn, const struct vst_table *tree, varve_slice key);
+void vtx_note_key_read(struct varve_txn *txn, const struct vst_table *tree, varve_slice key);
+vb_step void vtx_note_key(struct varve_txn *txn, const struct vst_table *tree, varve_slice key) {
+    if (vb_unlikely(txn->cc.level == VARVE_SNAPSHOT)) vtx_note_key_read(txn, tree, key);
+}
 /* What a VCC_WAIT or VCC_RETRY of a loop asks for; OK: look up again. Outside sections. */
 int vtx_again(struct varve_txn *txn, int status);
 int vtx_over_limit(struct varve_txn *txn, size_t more); /* TOOBIG when `more` bytes would pass max_txn_bytes */

@@ -79,7 +79,7 @@ static void explain_by_graph(struct ck_work *work) {
 }
 
 static void white_box(struct ck_work *work) {
-    if (!ck_commits_init(work) || !ck_sessions_init(work)) return;
+    if (!ck_commits_init(work) || !ck_sessions_init(work) || !ck_sums(work)) return;
     ck_pass_internal(work);
     if (work->status == VARVE_OK) ck_pass_stamps(work);
     if (work->status == VARVE_OK) ck_pass_replay(work);
@@ -97,11 +97,14 @@ int ck_check(const struct hs_history *history, const struct ck_options *options,
     work.sessions = options->sessions && history->by_session;
     if (history->stamps && history->shape == HS_REGISTERS)
         white_box(&work);
+    else if (history->additions)
+        snprintf(report->unknown, sizeof(report->unknown), "sums are no names of their writers: additions need stamps");
     else
         ck_black_box(&work);
     ck_versions_release(&work);
     ck_free(&work, work.session_at, history->txn_count, sizeof(*work.session_at));
     ck_commits_release(&work);
+    ck_sums_release(&work);
     if (work.status != VARVE_OK) return work.status;
     report->verdict = work.found ? CK_VIOLATION : report->unknown[0] != 0 ? CK_UNKNOWN : CK_OK;
     return VARVE_OK;

@@ -97,7 +97,7 @@ struct ck_report {
 int ck_check(const struct hs_history *history, const struct ck_options *options, struct ck_report *report);
 
 /* A smaller history with a finding of the same anomaly: transactions, then operations, are left out while the anomaly
- * stays; what is left out of appends is left out of lists read too. `small` is initialised and finished here; its transactions keep their order. OK, NOMEM; INVALID: the history
+ * stays; what is left out of appends is left out of lists read too; a history with additions stays whole. `small` is initialised and finished here; its transactions keep their order. OK, NOMEM; INVALID: the history
  * does not show what the report says. Only after OK is there something to release. */
 int ck_shrink(const struct hs_history *history, const struct ck_options *options, const struct ck_report *report,
               struct hs_history *small, struct ck_report *small_report);

@@ -41,6 +41,7 @@ struct ck_work {
     uint64_t *end_after; /* [commit_count + 2]: the earliest end at this or a later position */
     uint32_t *chosen;    /* [txn_count]: stamps found for readers without one; NULL: there are none */
     struct ck_versions *versions;
+    struct hs_history *lowered; /* sums.c: the copy in which additions are writes of sums; NULL: there are none */
     uint32_t *slots; /* black box: [op_count] the entry that a read was answered with; NULL: versions tell */
     const struct ck_partial *partial; /* black box: keys whose versions are not in order; NULL: all are */
     uint32_t *session_at;             /* [txn_count]: sessions numbered from 0; NULL: they do not count */
@@ -159,6 +160,16 @@ uint32_t ck_version_at(const struct ck_versions *versions, uint32_t key, uint32_
 static inline bool ck_is_present(const struct ck_versions *versions, uint32_t key, uint32_t index) {
     return index + 1 != versions->start[key] && (versions->entries[index] & 1) == 0;
 }
+
+/* --- sums.c ------------------------------------------------------------------------------------------------------- */
+
+/* In the flags of the copy: a read below an own sum, with the base as its answer. It passes the pass that looks at own
+ * writes. */
+enum { CK_UNDER_SUM = 128 };
+/* Makes writes of the additions of a white-box history, in a copy that becomes work->h. False: no memory, or
+ * report->unknown says why the sums cannot be told. */
+bool ck_sums(struct ck_work *work);
+void ck_sums_release(struct ck_work *work); /* after everything that has looked at work->h */
 
 /* --- the passes --------------------------------------------------------------------------------------------------- */
 

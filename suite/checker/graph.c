@@ -82,13 +82,20 @@ static void read_edges(void *arg, const struct ck_dependency *d) {
     }
 }
 
-/* First committer wins: at snapshot what is overwritten was committed before the snapshot. */
-static void write_edge(struct builder *b, uint32_t before, uint32_t after) {
+/* Whether all that the transaction does to the key is to add. */
+static bool only_adds(const struct builder *b, uint32_t txn, uint32_t key) {
+    const struct hs_history *h = b->work->h;
+    return h->additions && (ck_last_write(h, &h->txns[txn], key)->flags & HS_ADDITION) != 0;
+}
+
+/* First committer wins: at snapshot what is overwritten was committed before the snapshot; not so what is added to. */
+static void write_edge(struct builder *b, uint32_t key, uint32_t before, uint32_t after) {
     uint32_t from = writer_point(b, before), to = writer_point(b, after);
     if (from == to) return;
     if (b->snapshots) {
         uint32_t txn = b->g->txn_of[to];
-        if (ck_level(b->work, &b->work->h->txns[txn]) == VARVE_SNAPSHOT) to = b->g->first_point[txn];
+        bool snapshot = ck_level(b->work, &b->work->h->txns[txn]) == VARVE_SNAPSHOT;
+        if (snapshot && !only_adds(b, txn, key)) to = b->g->first_point[txn];
     }
     edge(b, from, to, CK_WW);
 }
@@ -100,9 +107,9 @@ static void write_edges(struct builder *b) {
         bool ordered = p == NULL || (p->unordered[k >> 6] >> (k & 63) & 1) == 0;
         for (uint32_t e = v->start[k]; e < v->end[k]; e++) {
             if (e + EDGES_AHEAD < v->count) __builtin_prefetch(&b->g->edge_start[writer_point(b, e + EDGES_AHEAD)], 1);
-            if (ordered && e + 1 < v->end[k]) write_edge(b, e, e + 1);
+            if (ordered && e + 1 < v->end[k]) write_edge(b, (uint32_t)k, e, e + 1);
             for (uint32_t i = ordered ? 0 : p->later_start[e]; !ordered && i < p->later_start[e + 1]; i++)
-                write_edge(b, e, p->later[i]);
+                write_edge(b, (uint32_t)k, e, p->later[i]);
         }
     }
 }

@@ -132,6 +132,7 @@ static bool is_future(const struct overlay *o, uint32_t op) {
 
 static void check_read(struct overlay *o, uint32_t i) {
     const struct hs_op *op = &o->ops[i];
+    if ((op->flags & CK_UNDER_SUM) != 0) return;
     bool stamps = o->work->h->stamps, own = (op->flags & HS_OWN) != 0;
     const struct hs_txn *txn = &o->work->h->txns[o->txn];
     bool own_version =

@@ -24,7 +24,7 @@ static uint32_t who_wrote(struct suspect *s, const struct hs_op *read, uint64_t 
         const struct hs_txn *txn = &h->txns[t];
         for (uint64_t i = txn->first_op; i < txn->first_op + txn->op_count; i++)
             if (h->ops[i].kind == HS_WRITE && h->ops[i].key == read->key && h->ops[i].value == read->value &&
-                (h->ops[i].flags & HS_FAILED) == 0) {
+                (h->ops[i].flags & (HS_FAILED | HS_ADDITION)) == 0) {
                 *op = i;
                 return (uint32_t)t;
             }

@@ -163,7 +163,7 @@ static bool scan_holds(struct replay *r, uint32_t txn, uint64_t scan, uint64_t *
     uint64_t end = t->first_op + t->op_count, i = scan + 1, external = 0;
     for (; i < end && ops[i].kind == HS_ROW; i++) {
         if ((ops[i].flags & HS_OWN) != 0) continue;
-        external++;
+        external += ops[i].value != HS_ABSENT; /* absent: the base below an own sum */
         if (!matches(&r->state[ops[i].key], &ops[i])) {
             misread(r, txn, i, at_commit);
             return false;
@@ -227,7 +227,8 @@ static void apply(struct replay *r, uint32_t txn, bool first_committer) {
         if (now->cts != t->cts) {
             if (!precondition_holds(now, &ops[i]) && !ck_wrote_before(r->h, t, i, ops[i].key))
                 relied_in_vain(r, txn, i);
-            if (first_committer && now->cts > t->snapshot) overwrote_unseen(r, txn, i);
+            bool depends = (ops[i].flags & HS_ADDITION) == 0;
+            if (first_committer && depends && now->cts > t->snapshot) overwrote_unseen(r, txn, i);
         }
         if ((now->value == HS_ABSENT) != (value == HS_ABSENT)) set_present(r, ops[i].key, value != HS_ABSENT);
         *now = (struct newest){t->cts, value};

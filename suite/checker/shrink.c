@@ -235,9 +235,18 @@ static bool guess(struct shrink *s, enum guess how, const bool *wanted, const ui
     return false;
 }
 
+static void keep_all(struct shrink *s) {
+    s->kept_count = s->h->txn_count;
+    for (size_t t = 0; t < s->h->txn_count; t++) s->kept[t] = (uint32_t)t;
+}
+
 static void guess_all(struct shrink *s, const struct ck_finding *finding) {
     const struct hs_history *h = s->h;
     size_t read_count = 0;
+    if (h->additions) {
+        keep_all(s);
+        return;
+    }
     bool *wanted = calloc(h->txn_count + 1, sizeof(*wanted));
     uint64_t *read = NULL;
     if (wanted != NULL) {
@@ -249,9 +258,7 @@ static void guess_all(struct shrink *s, const struct ck_finding *finding) {
         (void)guess(s, (enum guess)how, wanted, read, read_count);
     free(wanted);
     free(read);
-    if (s->status != VARVE_OK || s->have_best) return;
-    s->kept_count = h->txn_count;
-    for (size_t t = 0; t < h->txn_count; t++) s->kept[t] = (uint32_t)t;
+    if (s->status == VARVE_OK && !s->have_best) keep_all(s);
 }
 
 /* --- delta debugging ------------------------------------------------------------------------------------------------
@@ -362,7 +369,8 @@ int ck_shrink(const struct hs_history *history, const struct ck_options *options
     if (s.status == VARVE_OK) guess_all(&s, &report->finding);
     if (s.status == VARVE_OK && !s.have_best && !shows(&s, s.kept, s.kept_count) && s.status == VARVE_OK)
         s.status = VARVE_INVALID; /* the report is not one of this history */
-    while (s.status == VARVE_OK && (shrink_txns(&s) || shrink_ops(&s))) {
+    /* What is left out would be missing in the sums of others. */
+    while (s.status == VARVE_OK && !history->additions && (shrink_txns(&s) || shrink_ops(&s))) {
     }
     release(&s);
     if (s.status == VARVE_OK) {

@@ -153,7 +153,7 @@ static uint32_t choose_stamp(struct ck_work *work, uint32_t txn, uint32_t floor)
     s.limit = own != 0 ? own - 1 : work->commit_count;
     s.gaps = ck_level(work, t) != VARVE_REPEATABLE_READ;
     for (uint64_t i = t->first_op; own != 0 && i < t->first_op + t->op_count; i++) {
-        if (!ck_is_write(&h->ops[i])) continue;
+        if (!ck_is_write(&h->ops[i]) || (h->ops[i].flags & HS_ADDITION) != 0) continue;
         uint32_t key = h->ops[i].key, index = ck_version_at(work->versions, key, own - 1);
         if (index + 1 != work->versions->start[key] && work->versions->entries[index] >> 1 > s.stamp)
             s.stamp = work->versions->entries[index] >> 1;

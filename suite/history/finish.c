@@ -57,6 +57,11 @@ static int check_op(const struct place *at, const struct hs_txn *txn, const stru
         return refuse(at, "answered from an own write that does not exist");
     if (op->kind == HS_EXISTS && op->value != 0 && op->value != HS_ABSENT)
         return refuse(at, "an answer about presence that is neither there nor absent");
+    if ((op->flags & HS_ADDITION) != 0) {
+        if (op->kind != HS_WRITE || op->value == HS_ABSENT) return refuse(at, "an addition that is no write of a number");
+        if ((op->flags & (HS_FAILED | HS_NEEDS_ABSENT | HS_NEEDS_PRESENT)) != 0)
+            return refuse(at, "an addition that relies on presence");
+    }
     if (op->kind == HS_ROW && at->op == 0) return refuse(at, "a row without a scan");
     if (op->kind == HS_ROW && op[-1].kind != HS_ROW && op[-1].kind != HS_SCAN)
         return refuse(at, "a row without a scan");
@@ -82,10 +87,12 @@ static int check_txn(struct place *at, const struct hs_txn *txn) {
 
 int hs_finish(struct hs_history *h, struct hs_problem *problem) {
     struct place at = {.history = h, .problem = problem};
+    h->additions = false;
     for (at.txn = 0; at.txn < h->txn_count; at.txn++) {
         int status = check_txn(&at, &h->txns[at.txn]);
         if (status != VARVE_OK) return status;
     }
+    for (size_t i = 0; i < h->op_count; i++) h->additions = h->additions || (h->ops[i].flags & HS_ADDITION) != 0;
     hs_column_trim((void **)&h->txns, &h->txn_capacity, h->txn_count, sizeof *h->txns);
     hs_column_trim((void **)&h->ops, &h->op_capacity, h->op_count, sizeof *h->ops);
     hs_column_trim((void **)&h->lists, &h->list_capacity, h->list_count, sizeof *h->lists);
@@ -115,6 +122,7 @@ int hs_plain(const struct hs_history *h, bool lists, struct hs_problem *problem)
             if (op->kind == HS_SCAN || op->kind == HS_ROW) return refuse(&at, "the format has no scans");
             if (op->kind == HS_EXISTS || op->kind == HS_DELETE)
                 return refuse(&at, "the format has no presence or deletion");
+            if ((op->flags & HS_ADDITION) != 0) return refuse(&at, "the format has no additions");
             if ((op->flags & (HS_ROLLED_BACK | HS_FAILED)) != 0)
                 return refuse(&at, "the format has no undone or refused writes");
             if ((op->kind == HS_WRITE || op->kind == HS_APPEND) && op->value == HS_ABSENT)

@@ -37,7 +37,7 @@ enum hs_kind {
     HS_EXISTS, /* contains: value is 0 (there) or HS_ABSENT */
     HS_SCAN,   /* `key` is the index of its hs_range; `value` the number of HS_ROWs that follow */
     HS_ROW,    /* one row of the scan before it */
-    HS_WRITE,  /* put, insert, update, add: `value` is the new value */
+    HS_WRITE,  /* put, insert, update: `value` is the new value; add: what was added */
     HS_DELETE,
     HS_APPEND, /* list histories: `value` is the element */
     HS_LIST,   /* list histories: the list read; `version` is an offset into lists[], `value` the number of elements,
@@ -52,6 +52,7 @@ enum hs_op_flags {
     HS_NEEDS_ABSENT = 8, /* write: insert, it relied on the key being absent */
     HS_NEEDS_PRESENT = 16, /* write or delete: update or delete, it relied on the key being there */
     HS_FAILED = 32,      /* a write that answered EXISTS or NOTFOUND: it is a read of presence and writes nothing */
+    HS_ADDITION = 64,    /* a write that adds `value` to what the row holds at the commit (absent: 0), wrapping */
 };
 
 /* 24 bytes. */
@@ -124,6 +125,7 @@ struct hs_history {
     bool stamps;      /* white box: versions, snapshots and cts mean what they say */
     bool timed;       /* begin and end are of one clock: real-time order may be judged */
     bool by_session;  /* session order is known */
+    bool additions;   /* some write is an addition; set by hs_finish */
 };
 
 /* What is wrong with an input, and where. */

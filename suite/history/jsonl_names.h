@@ -7,7 +7,7 @@
 
 #include "history/history.h"
 
-enum { HS_OP_FLAGS = 6, HS_RANGE_FLAGS = 3, HS_TXN_FLAGS = 3, HS_LEVELS = 6, HS_OUTCOMES = 3 };
+enum { HS_OP_FLAGS = 7, HS_RANGE_FLAGS = 3, HS_TXN_FLAGS = 3, HS_LEVELS = 6, HS_OUTCOMES = 3 };
 
 extern const char *const hs_kind_names[HS_KINDS];             /* [enum hs_kind] */
 extern const char *const hs_op_flag_names[HS_OP_FLAGS];       /* bit by bit */

@@ -8,8 +8,8 @@
 #include "history/jsonl_names.h"
 
 const char *const hs_kind_names[HS_KINDS] = {"read", "exists", "scan", "row", "write", "delete", "append", "list"};
-const char *const hs_op_flag_names[HS_OP_FLAGS] = {"own",          "rolled-back",   "for-update",
-                                                   "needs-absent", "needs-present", "failed"};
+const char *const hs_op_flag_names[HS_OP_FLAGS] = {"own",           "rolled-back", "for-update", "needs-absent",
+                                                   "needs-present", "failed",      "addition"};
 const char *const hs_range_flag_names[HS_RANGE_FLAGS] = {"high-inclusive", "low-exclusive", "reverse"};
 const char *const hs_txn_flag_names[HS_TXN_FLAGS] = {"read-only", "escalated", "torn"};
 const char *const hs_level_names[HS_LEVELS] = {"unknown",         "read-uncommitted", "read-committed",

@@ -102,11 +102,14 @@ static bool taken_by_other(const struct machine *m, const struct view *v, unsign
     return false;
 }
 
-/* The newest row, whatever a cursor reads, and nobody may change it from here on. Whoever reads the state of its begin
- * loses nothing by not waiting for another that has taken the row; whoever reads the newest would. */
+/* The newest row, and nobody may change it from here on. At snapshot it must be the row of the snapshot; at read
+ * committed, while a cursor is open, that of the cursor's state, for a cursor is one statement and what is read beside it
+ * is of its state. Whoever reads the state of its begin loses nothing by not waiting for another that has taken the row;
+ * whoever reads the newest would. */
 static int get_for_update(const struct machine *m, struct view *v, unsigned key, int64_t *value) {
     bool pinned = v->pinned;
-    bool newer = v->level == VARVE_SNAPSHOT && m->store.newest[key] > v->snapshot;
+    bool one_state = v->level == VARVE_SNAPSHOT || (v->level == VARVE_READ_COMMITTED && pinned);
+    bool newer = one_state && m->store.newest[key] > v->snapshot;
     if (!v->read_only && (newer || (v->fresh && taken_by_other(m, v, key)))) return VARVE_CONFLICT;
     v->pinned = pinned && !v->fresh;
     note_item(m, v, key, true);
@@ -340,6 +343,7 @@ static int rollback(struct view *v) {
     uint32_t read = v->own.read;
     v->own = v->saved;
     v->own.read |= read;
+    v->own.looked |= v->own.added & read;
     return VARVE_OK;
 }
 

@@ -359,10 +359,20 @@ unsigned model_savepoint(struct model_txn *txn) {
     return (unsigned)txn->mark_count++;
 }
 
+static bool has_seen(const struct model_txn *txn, unsigned table, varve_slice key) {
+    for (size_t i = 0; i < txn->seen_count; i++)
+        if (txn->seen[i].table == table && model_compare(txn->seen[i].key, key) == 0) return true;
+    return false;
+}
+
 int model_rollback_to(struct model_txn *txn, unsigned mark) {
     if (mark >= txn->mark_count) return VARVE_INVALID;
     txn->write_count = txn->marks[mark];
     txn->mark_count = mark + 1;
+    for (size_t i = 0; i < txn->write_count; i++) { /* what was read stays read */
+        struct write *write = &txn->writes[i];
+        write->looked |= write->added && has_seen(txn, write->table, write->key);
+    }
     return VARVE_OK;
 }
 
@@ -409,12 +419,6 @@ int model_delete(struct model_txn *txn, unsigned table, varve_slice key) {
     if (model_contains(txn, table, key) != VARVE_OK) return VARVE_NOTFOUND;
     add_write(txn, (struct write){table, key, VARVE_SLICE("", 0), true, RELIES_ON_PRESENT, false, false});
     return VARVE_OK;
-}
-
-static bool has_seen(const struct model_txn *txn, unsigned table, varve_slice key) {
-    for (size_t i = 0; i < txn->seen_count; i++)
-        if (txn->seen[i].table == table && model_compare(txn->seen[i].key, key) == 0) return true;
-    return false;
 }
 
 int model_add(struct model_txn *txn, unsigned table, varve_slice key, int64_t delta) {

@@ -75,12 +75,16 @@ static inline bool smr_is_mark(const struct smr_op *op) {
     return op->kind == SMR_SAVEPOINT || op->kind == SMR_ROLLBACK;
 }
 
-/* Own writes as of a savepoint are found by replaying up to it; `saved` keeps them. */
+/* Own writes as of a savepoint are found by replaying up to it; `saved` keeps them. What was read stays read. */
 static inline void smr_mark(const struct smr_op *op, struct smr_own saved[SMR_MARKS], struct smr_own *own) {
-    if (op->kind == SMR_SAVEPOINT)
+    uint32_t read = own->read;
+    if (op->kind == SMR_SAVEPOINT) {
         saved[op->mark] = *own;
-    else
-        *own = saved[op->mark];
+        return;
+    }
+    *own = saved[op->mark];
+    own->read |= read;
+    own->looked |= own->added & read;
 }
 
 /* Runs one operation on state + own writes; false when the recorded answer is not the one that it gives. */

@@ -55,7 +55,7 @@ void sc_item_text(const struct hs_history *h, const struct sc_item *item, char *
     if (*text) return;
     static const char *const verbs[HS_KINDS] = {"read", "has", "", "row", "write", "delete", "append", ""};
     bool writes_new = op->flags & HS_NEEDS_ABSENT, updates = op->flags & HS_NEEDS_PRESENT;
-    const char *verb = op->kind != HS_WRITE ? verbs[op->kind] : writes_new ? "insert" : updates ? "update" : "write";
+    const char *verb = op->flags & HS_ADDITION ? "add" : op->kind != HS_WRITE ? verbs[op->kind] : writes_new ? "insert" : updates ? "update" : "write";
     sc_append(text, SC_TEXT_BYTES, "%s ", op->flags & HS_FOR_UPDATE ? "lock" : verb);
     append_key(text, h, op->key);
     if (op->flags & HS_FAILED) {
@@ -63,7 +63,7 @@ void sc_item_text(const struct hs_history *h, const struct sc_item *item, char *
     } else if (op->kind == HS_EXISTS) {
         sc_append(text, SC_TEXT_BYTES, op->value == HS_ABSENT ? " = no" : " = yes");
     } else if (op->kind != HS_DELETE) {
-        sc_append(text, SC_TEXT_BYTES, op->kind == HS_APPEND ? " " : " = ");
+        sc_append(text, SC_TEXT_BYTES, op->kind == HS_APPEND || op->flags & HS_ADDITION ? " " : " = ");
         sc_append_value(text, SC_TEXT_BYTES, op->value);
     }
     if (op->flags & HS_ROLLED_BACK) sc_append(text, SC_TEXT_BYTES, " (rolled back)");

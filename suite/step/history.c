@@ -116,6 +116,7 @@ static int add_write(struct maker *m, unsigned index, const struct ss_step *step
                        .kind = step->verb == SS_DELETE ? HS_DELETE : HS_WRITE,
                        .statement = step->number,
                        .value = step->verb == SS_DELETE ? HS_ABSENT : answer->written};
+    if (step->verb == SS_ADD) op.flags |= HS_ADDITION;
     if (step->verb == SS_INSERT) op.flags |= HS_NEEDS_ABSENT;
     if (step->verb == SS_UPDATE || step->verb == SS_DELETE) op.flags |= HS_NEEDS_PRESENT;
     if (m->stage->witness[index].undone) op.flags |= HS_ROLLED_BACK;
@@ -137,6 +138,7 @@ static int add_step(struct maker *m, unsigned index) {
     case SS_PUT:
     case SS_INSERT:
     case SS_UPDATE:
+    case SS_ADD:
     case SS_DELETE: return add_write(m, index, step, answer);
     default: return VARVE_OK;
     }
@@ -165,7 +167,7 @@ static int add_txn(struct maker *m, unsigned number) {
 static const struct ss_step *stranger(const struct maker *m) {
     for (unsigned i = 0; i < m->schedule->step_count; i++) {
         enum ss_verb verb = m->schedule->steps[i].verb;
-        if (m->run->answers[i].done && (verb == SS_ADD || verb == SS_DELETE_RANGE || verb == SS_CRASH))
+        if (m->run->answers[i].done && (verb == SS_DELETE_RANGE || verb == SS_CRASH))
             return &m->schedule->steps[i];
     }
     return NULL;

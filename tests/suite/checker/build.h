@@ -8,7 +8,7 @@
  *   has K, hasnt K    contains                    w K=V, d K    put, delete
  *   ins K=V, upd K=V, del K                       insert, update, delete of what must be there
  *   insx K, updx K    refused: EXISTS, NOTFOUND   s [L,H) K=V@VERSION ... a scan; `rev` and `]` as they read; K=V#OP own
- *   app K=V, list K=1,2,3                         list histories
+ *   add K=V           an addition                 app K=V, list K=1,2,3   list histories
  * An operation that begins with ! is rolled back; with + it is of the same statement as the one before.
  *
  * SPDX-License-Identifier: MIT
@@ -117,6 +117,7 @@ static inline void hb_op(struct hb *b, char *text) {
         {"ins", HS_WRITE, HS_NEEDS_ABSENT, 1},                    {"upd", HS_WRITE, HS_NEEDS_PRESENT, 1},
         {"del", HS_DELETE, HS_NEEDS_PRESENT, -1},                 {"insx", HS_WRITE, HS_NEEDS_ABSENT | HS_FAILED, 0},
         {"updx", HS_WRITE, HS_NEEDS_PRESENT | HS_FAILED, 0},      {"app", HS_APPEND, 0, 1},
+        {"add", HS_WRITE, HS_ADDITION, 1},
     };
     char *words[24];
     unsigned count = 0;

@@ -173,6 +173,7 @@ static inline void kit_op(struct hs_history *h, struct td_random *random, const 
     op.statement = (uint16_t)h->txns[h->txn_count - 1].op_count;
     if (!plan->plain) {
         op.flags = (uint8_t)(td_below(random, 64) & ~(unsigned)HS_OWN);
+        if (kind == HS_WRITE && td_chance(random, 20)) op.flags = HS_ADDITION | (op.flags & HS_ROLLED_BACK);
         if (td_chance(random, 50)) op.statement = (uint16_t)td_below(random, 70000);
         op.version = kit_stamp(random);
     }

@@ -356,6 +356,10 @@ static void writing__refuses_what_a_form_cannot_hold(void **state) {
         enum hs_format format;
     } cases[] = {
         {"{\"varve-history\":1}\n{\"ops\":[[\"scan\",{},[]]]}", "no scans", HS_FORMAT_PLUME},
+        {"{\"varve-history\":1}\n{\"ops\":[[\"write\",\"x\",1,{\"flags\":[\"addition\"]}]]}", "no additions",
+         HS_FORMAT_EDN_REGISTER},
+        {"{\"varve-history\":1}\n{\"ops\":[[\"write\",\"x\",1,{\"flags\":[\"addition\"]}]]}", "no additions", HS_FORMAT_PLUME},
+        {"{\"varve-history\":1}\n{\"ops\":[[\"write\",\"x\",1,{\"flags\":[\"addition\"]}]]}", "no additions", HS_FORMAT_DBCOP},
         {"{\"varve-history\":1}\n{\"ops\":[[\"delete\",\"x\"]]}", "deletion", HS_FORMAT_EDN_REGISTER},
         {"{\"varve-history\":1}\n{\"ops\":[[\"write\",\"x\",1]]}", "registers", HS_FORMAT_EDN_LIST},
         {"{\"varve-history\":1}\n{\"ops\":[[\"write\",\"x\",-1]]}", "below 0", HS_FORMAT_PLUME},

@@ -118,6 +118,10 @@ static void finish__refuses_what_cannot_be(void **state) {
         {{.kind = HS_ROW}, {.kind = HS_READ}, "row without a scan"},
         {{.kind = HS_READ, .flags = HS_OWN, .version = 2}, {.kind = HS_READ}, "own write that does not exist"},
         {{.kind = HS_EXISTS, .value = 5}, {.kind = HS_READ}, "presence"},
+        {{.kind = HS_WRITE, .value = -3, .flags = HS_ADDITION}, {.kind = HS_READ}, NULL},
+        {{.kind = HS_WRITE, .value = HS_ABSENT, .flags = HS_ADDITION}, {.kind = HS_READ}, "no write of a number"},
+        {{.kind = HS_DELETE, .flags = HS_ADDITION}, {.kind = HS_READ}, "no write of a number"},
+        {{.kind = HS_WRITE, .flags = HS_ADDITION | HS_NEEDS_ABSENT}, {.kind = HS_READ}, "relies on presence"},
         {{.kind = HS_APPEND, .value = 5}, {.kind = HS_READ}, "a list in a history of registers"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

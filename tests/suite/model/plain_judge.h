@@ -119,13 +119,23 @@ static bool op_fits(const struct judge_op *op, const int64_t state[JUDGE_KEYS], 
 
 /* --- a whole transaction ------------------------------------------------------------------------------------ */
 
+/* What was read stays read. */
+static void restore(struct overlay *o, const struct overlay *saved) {
+    struct overlay now = *o;
+    *o = *saved;
+    for (unsigned k = 0; k < JUDGE_KEYS; k++) {
+        o->read[k] = o->read[k] || now.read[k];
+        o->looked[k] = o->added[k] && o->read[k];
+    }
+}
+
 /* Own writes as of a savepoint are found by replaying up to it; `saved` keeps them. */
 static void keep_or_restore(const struct judge_op *op, unsigned at, struct overlay saved[JUDGE_OPS],
                             struct overlay *o) {
     if (op->kind == JUDGE_SAVEPOINT)
         saved[at] = *o;
     else
-        *o = saved[op->low];
+        restore(o, &saved[op->low]);
 }
 
 static bool is_mark(const struct judge_op *op) { return op->kind == JUDGE_SAVEPOINT || op->kind == JUDGE_ROLLBACK; }

@@ -127,7 +127,7 @@ static void what_a_history_cannot_hold_is_said(void **state) {
     struct ss_problem problem;
     const char *next;
     unsigned line;
-    assert_int_equal(ss_parse("schedule X adds\ninit x=0\ns1: add x 1 | c\nanomaly s1.abort\n", 1, &schedule, &next, &line,
+    assert_int_equal(ss_parse("schedule X sweeps\ninit x=0\ns1: del [,) | c\nanomaly s1.abort\n", 1, &schedule, &next, &line,
                               &problem),
                      VARVE_OK);
     ss_interleaving(&schedule, 0, order);

@@ -22,6 +22,8 @@
     X(escalated, "escalated", "this attempt will run under locks with its first age")                                 \
     /* read */                                                                                                        \
     X(read_found, "read.found", "a record was looked up, no version chosen yet")                                      \
+    X(hash_found, "hash.found", "the hash led to a record with the key, FROZEN not yet looked at")                    \
+    X(hash_stored, "hash.stored", "an entry of the hash is stored, FROZEN not yet looked at again")                   \
     X(read_absent, "read.absent", "no record is there, the absence not yet protected")                                \
     X(read_judged, "read.judged", "the lock word allowed the read, tid not yet loaded")                               \
     X(read_picked, "read.picked", "the version is chosen, its bytes not yet copied")                                  \
@@ -100,6 +102,7 @@
     X(gc_epoch, "gc.epoch", "before the grace period")                                                                \
     X(gc_ghost, "gc.ghost", "a ghost's writer field is the purge's, it is still linked")                              \
     X(gc_unlink, "gc.unlink", "its leaf is latched, nobody has a lock on it, FROZEN not yet set")                     \
+    X(gc_hash, "gc.hash", "a record is FROZEN and out of its leaf, its entry of the hash not yet looked for")         \
     X(gc_prune, "gc.prune", "one more image of a chain is judged")                                                    \
     X(gc_recycle, "gc.recycle", "the version chunks of a slot are about to move on")                                  \
     /* gate */                                                                                                        \

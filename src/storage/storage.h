@@ -43,7 +43,9 @@ struct vst_found {
     uint32_t phantom;          /* the leaf's phantom counter, from the same consistent look */
 };
 void vst_lookup(struct vst_table *table, varve_slice key, struct vst_found *found);
-/* Prefetching look-up of several keys, interleaved. Arrays of [count]. */
+/* The same, but for a key that is there the leaf may be NULL: whoever wants only the record gets it sooner. */
+void vst_find(struct vst_table *table, varve_slice key, struct vst_found *found);
+/* As vst_find for several keys, whose cache misses overlap. Arrays of [count]. */
 void vst_lookup_many(struct vst_table *table, const varve_slice *keys, struct vst_found *found, size_t count);
 
 /* True: the leaf is not obsolete and no key was linked to it or unlinked from it, nor was it split, since `phantom`. */

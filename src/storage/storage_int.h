@@ -58,7 +58,7 @@ struct vst_versions;
 struct vst_image;
 struct vst_store {
     struct vk_domain *domain;
-    struct vos_mutex mutex;                      /* list of version buffers */
+    struct vos_mutex mutex;                      /* list of version buffers; the hashes of tables */
     struct vst_versions *versions;
     vb_aligned_line struct vst_hidden *retired;  /* pushed by any thread, taken whole by the janitor */
     struct vst_hidden *ghosts;                   /* the same: to be purged */
@@ -66,6 +66,7 @@ struct vst_store {
     vb_aligned_line struct vst_image *limbo_old; /* janitor: their grace period has passed at the next round */
     struct vst_batches retired_batches, ghost_batches;
     uint64_t purged, recycled;
+    uint32_t hash_asked;                         /* atomic; 1: the hash of some table does not fit it */
     struct vst_stripe stripes[VST_STRIPES];
     struct vst_table *tables[VK_TABLES_MAX + 1]; /* atomic; [0] is never used */
 };

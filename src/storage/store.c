@@ -4,9 +4,10 @@
  * Owns the lists that transactions push to and the janitor takes. Thread rule: open and close with nobody else about;
  * vst_collect by the janitor, after vk_janitor_round; the rest any thread.
  * Invariants
- *   1. What vst_collect takes from a stack was unlinked before it took it. It is tagged with the epoch of that moment
- *      and freed after a later round: that round's min_pin has then passed the tag, and its grace period began after
- *      the unlinking.
+ *   1. What vst_collect takes from a stack was unlinked before it took it. It is tagged with the epoch that follows and
+ *      freed once min_pin has passed that. The round that starts that epoch ends with a grace period, after which nobody
+ *      stores or meets an entry of the table's hash for it any more (hash.h); who met one before has begun by then, so
+ *      its pin is not above the tag, and its section, if it has no pin, ends before the next round does.
  *   2. A ghost is purged when its cts is below min_snap and, in a durable database, durable (or 0: never committed),
  *      and nobody holds a lock on it or on its gap, under the leaf latch; FROZEN tells those who still hold a pointer
  * to look it up again. Sources: Boettcher et al., VLDB 2020 (see version.c); Graefe, A survey of B-tree locking
@@ -16,7 +17,9 @@
  */
 #include "storage/storage.h"
 
+#include "base/planted.h"
 #include "os/rcu.h"
+#include "storage/hash.h"
 #include "storage/version_int.h"
 
 /* A writer id that is no transaction's. */
@@ -112,7 +115,7 @@ static uint64_t collect_retired(struct vst_store *store, struct vb_heap *heap) {
         count += free_all(list, heap);
     struct vst_hidden *list = take(&store->retired), *last = list;
     while (last != NULL && last->next != NULL) last = last->next;
-    batch_add(&store->retired_batches, list, last, vb_load_relaxed(&store->domain->epoch));
+    batch_add(&store->retired_batches, list, last, vb_load_relaxed(&store->domain->epoch) + !VB_PLANTED(100));
     return count;
 }
 
@@ -234,6 +237,7 @@ bool vst_collect(struct vst_store *store) {
     vos_mutex_unlock(&store->mutex);
     vb_store_relaxed(&store->recycled, store->recycled + recycled);
     done += collect_ghosts(store);
+    vst_hash_tend(store);
     return done + recycled != 0;
 }
 

@@ -5,14 +5,15 @@
  *   1. A table that is destroyed leaves tables[] first, then its root is replaced by an empty leaf, so that whoever
  *      still descends finds nothing and ends; then every node is made OBSOLETE under its latch, before its records are
  *      retired: the purge takes a record out of the index before, or finds nothing after.
- *   2. Tables are made from a heap of their own, number slot_count + 1, which is open only meanwhile.
+ *   2. Its hash leaves it before: a record that is retired without having been FROZEN is not met through it.
+ *   3. Tables are made from a heap of their own, number slot_count + 1, which is open only meanwhile.
  *
  * SPDX-License-Identifier: MIT
  */
 #include "storage/storage.h"
 
 #include "os/rcu.h"
-#include "storage/tree.h"
+#include "storage/hash.h"
 
 static uint16_t whole_lines(unsigned fanout) { return (uint16_t)((fanout + 7) & ~7u); }
 
@@ -58,7 +59,11 @@ static struct vst_table *make_table(struct vst_store *store, struct vb_heap *hea
     t->root = bare_leaf(t, heap);
     t->bare = bare_leaf(t, heap);
     t->sentinel = vst_record_create(t, heap, VARVE_SLICE(NULL, 0), 0, 0);
-    if (t->root != NULL && t->bare != NULL && t->sentinel != NULL) return t;
+    t->leaves = 1;
+    if (t->root != NULL && t->bare != NULL && t->sentinel != NULL) {
+        if (limits->hash_least == 0) t->hash = vst_hash_create(t, heap, 1);
+        return t;
+    }
     free_leaf(heap, t->root);
     free_leaf(heap, t->bare);
     if (t->sentinel != NULL) vst_record_free(t, heap, t->sentinel);
@@ -103,7 +108,12 @@ static void retire_subtree(struct vst_store *store, struct vst_node *node) {
 }
 
 void vst_table_destroy(struct vst_store *store, struct vst_table *table) {
+    vos_mutex_lock(&store->mutex);
+    struct vst_hash *hash = table->hash;
     vb_store_release(&store->tables[table->slot], NULL);
+    vb_store_release(&table->hash, NULL);
+    vos_mutex_unlock(&store->mutex);
+    if (hash != NULL) vst_retire(store, hash);
     vos_rcu_enter();
     /* The root may be split, or lowered, until it is latched. */
     struct vst_look root;
@@ -135,6 +145,7 @@ void vst_tree_free(struct vst_table *table, struct vb_heap *heap) {
     free_subtree(table, heap, table->root);
     free_leaf(heap, table->bare);
     vst_record_free(table, heap, table->sentinel);
+    if (table->hash != NULL) vst_node_free(heap, table->hash);
     vst_node_free(heap, table);
 }
 

@@ -12,9 +12,8 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include "storage/tree.h"
-
 #include "base/check.h"
+#include "storage/hash.h"
 #include "storage/storage.h"
 
 /* --- inside one node ---------------------------------------------------------------------------------------------- */
@@ -157,6 +156,19 @@ void vst_lookup(struct vst_table *table, varve_slice key, struct vst_found *foun
     found->record = place.record;
     found->leaf = leaf_of(leaf.node);
     found->phantom = vst_word_phantom(leaf.word);
+}
+
+void vst_find(struct vst_table *table, varve_slice key, struct vst_found *found) {
+    const struct vst_hash *hash = vb_load_acquire(&table->hash);
+    uint64_t h = 0;
+    if (vb_likely(hash != NULL)) {
+        h = vst_hash_key(key);
+        const struct vst_bucket *bucket = vst_hash_bucket(hash, h);
+        *found = (struct vst_found){.record = vst_bucket_find(table, bucket, vst_bucket_hits(bucket, h), key)};
+        if (vb_likely(found->record != NULL)) return;
+    }
+    vst_lookup(table, key, found);
+    if (found->record != NULL) vst_hash_learn(table, hash, h, found->record);
 }
 
 /* --- counters ----------------------------------------------------------------------------------------------------- */

@@ -11,7 +11,7 @@
 #include "storage/node.h"
 
 struct vst_table {
-    /* read by every descent; only root changes */
+    /* read by every descent; only root and hash change */
     vb_aligned_line struct vst_node *root; /* atomic */
     struct vst_store *store;
     struct vst_record *sentinel;
@@ -20,6 +20,8 @@ struct vst_table {
     unsigned slot;
     uint32_t id;
     struct vst_node *bare;              /* the empty root of a table that is being destroyed */
+    struct vst_hash *hash;              /* atomic; NULL: none */
+    vb_aligned_line int64_t leaves;     /* atomic; how many there are */
     char name[];
 };
 

@@ -1,7 +1,7 @@
 /* tree_many.c - looking up several keys at once, so that their cache misses overlap.
  *
  * Owns nothing. Thread rule: any thread, inside a read section.
- * Keys go down in groups, all of a group one level at a time: what a key needs next is prefetched, then the others have
+ * The hash is asked first, for all keys of a batch at once. The others go down the tree in groups, all of a group one level at a time: what a key needs next is prefetched, then the others have
  * their turn. Leaves are all on one level, so the group stays together. A key that meets a change leaves the group
  * and is looked up by itself.
  *
@@ -11,15 +11,25 @@
  *
  * SPDX-License-Identifier: MIT
  */
+#include "storage/hash.h"
 #include "storage/storage.h"
-#include "storage/tree.h"
 
-#define GROUP 8u
+#define GROUP 8u  /* in the tree */
+#define BATCH 16u /* in the hash */
 
 struct lane {
     struct vst_look look, next;
     bool good; /* nothing has changed under it */
 };
+
+struct batch {
+    uint64_t hashes[BATCH];
+    const struct vst_bucket *buckets[BATCH];
+    unsigned hits[BATCH];
+    unsigned unknown[BATCH], unknown_count;
+};
+
+/* --- by the tree -------------------------------------------------------------------------------------------------- */
 
 /* One level down: every lane finds its child, then every lane enters it. */
 static void step_down(const struct vst_table *table, struct lane *lanes, const varve_slice *keys, unsigned count) {
@@ -77,9 +87,58 @@ static void lookup_group(struct vst_table *table, const varve_slice *keys, struc
     }
 }
 
+static void lookup_by_tree(struct vst_table *table, const varve_slice *keys, struct vst_found *found, unsigned count) {
+    for (unsigned done = 0; done < count; done += GROUP)
+        lookup_group(table, keys + done, found + done, count - done < GROUP ? count - done : GROUP);
+}
+
+/* --- by the hash -------------------------------------------------------------------------------------------------- */
+
+/* The keys of a batch that the hash does not know: looked up in the tree, and known from then on. */
+static void lookup_unknown(struct vst_table *table, const struct vst_hash *hash, const struct batch *b,
+                           const varve_slice *keys, struct vst_found *found) {
+    varve_slice unknown[BATCH];
+    struct vst_found results[BATCH];
+    for (unsigned i = 0; i < b->unknown_count; i++) unknown[i] = keys[b->unknown[i]];
+    lookup_by_tree(table, unknown, results, b->unknown_count);
+    for (unsigned i = 0; i < b->unknown_count; i++) {
+        unsigned at = b->unknown[i];
+        found[at] = results[i];
+        if (results[i].record != NULL) vst_hash_learn(table, hash, b->hashes[at], results[i].record);
+    }
+}
+
+/* All buckets are on their way before the first is read, and then all records. */
+static void lookup_batch(struct vst_table *table, const struct vst_hash *hash, const varve_slice *keys,
+                         struct vst_found *found, unsigned count) {
+    struct batch b;
+    b.unknown_count = 0;
+    for (unsigned i = 0; i < count; i++) {
+        b.hashes[i] = vst_hash_key(keys[i]);
+        b.buckets[i] = vst_hash_bucket(hash, b.hashes[i]);
+        __builtin_prefetch(b.buckets[i]);
+    }
+    for (unsigned i = 0; i < count; i++) {
+        b.hits[i] = vst_bucket_hits(b.buckets[i], b.hashes[i]);
+        for (unsigned hits = b.hits[i]; hits != 0; hits &= hits - 1)
+            vst_prefetch_record(vst_bucket_record(b.buckets[i], (unsigned)__builtin_ctz(hits)));
+    }
+    for (unsigned i = 0; i < count; i++) {
+        found[i] = (struct vst_found){.record = vst_bucket_find(table, b.buckets[i], b.hits[i], keys[i])};
+        if (vb_unlikely(found[i].record == NULL)) b.unknown[b.unknown_count++] = i;
+    }
+    if (b.unknown_count != 0) lookup_unknown(table, hash, &b, keys, found);
+}
+
 void vst_lookup_many(struct vst_table *table, const varve_slice *keys, struct vst_found *found, size_t count) {
-    for (size_t done = 0; done < count; done += GROUP) {
-        size_t left = count - done;
-        lookup_group(table, keys + done, found + done, left < GROUP ? (unsigned)left : GROUP);
+    const struct vst_hash *hash = vb_load_acquire(&table->hash);
+    for (size_t done = 0; done < count; done += BATCH) {
+        unsigned some = count - done < BATCH ? (unsigned)(count - done) : BATCH;
+        if (vb_likely(hash != NULL)) {
+            lookup_batch(table, hash, keys + done, found + done, some);
+            continue;
+        }
+        lookup_by_tree(table, keys + done, found + done, some);
+        if (found[done].record != NULL) vst_hash_learn(table, NULL, 0, found[done].record);
     }
 }

@@ -17,8 +17,8 @@
  */
 #include "base/check.h"
 #include "base/planted.h"
+#include "storage/hash.h"
 #include "storage/storage.h"
-#include "storage/tree.h"
 
 #define LEVELS_MAX 32u
 #define TRIES 8u
@@ -134,6 +134,8 @@ static void remove_all(struct removal *r) {
         vst_retire(store, gone);
     }
     vst_node_leave(top, 0, 0);
+    vb_add_relaxed(&r->table->leaves, -1);
+    vst_hash_ask(r->table);
 }
 
 static enum outcome remove_leaf_once(struct vst_table *table, struct vb_heap *heap, varve_slice key) {
@@ -205,6 +207,7 @@ static bool unlink_record(struct vst_table *table, struct vst_record *record, ui
     vst_leaf_take(leaf.node, place.pos);
     *emptied = place.count == 1;
     vst_node_leave(leaf.node, 0, 0);
+    vst_hash_take(table, record);
     return true;
 }
 

@@ -132,6 +132,7 @@ static int split_node(struct vst_table *table, struct vb_heap *heap, const struc
         attach(&s);
         vst_node_leave(node->node, 0, 0);
         if (parent != NULL) vst_node_leave(parent->node, 0, 0);
+        if (node->node->level == 0) vb_add_relaxed(&table->leaves, 1);
         vst_retire(table->store, old);
         return VARVE_OK;
     }

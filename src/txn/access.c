@@ -51,7 +51,7 @@ vb_step void find(struct varve_txn *txn, struct vst_table *tree, varve_slice key
         *found = (struct vst_found){.record = last};
         return;
     }
-    vst_lookup(tree, key, found);
+    vst_find(tree, key, found);
     txn->last_tree = tree;
     txn->last_record = found->record;
 }

@@ -307,6 +307,7 @@ static int open_db(struct weave *w) {
         limits.leaf_fanout = limits.inner_fanout = 4;
         limits.scan_small = 2;
         limits.chunk_bytes = 1024;
+        limits.hash_least = 0;
     }
     struct vdb_setup setup = {.limits = &limits, .hooks = &hooks, .no_threads = true};
     char text[120];

@@ -30,6 +30,7 @@ static struct vk_limits limits_of(bool tiny) {
     limits.segment_max_bytes = 64 << 10;
     limits.chunk_bytes = 1 << 10;
     limits.scan_small = 4;
+    limits.hash_least = 0;
     return limits;
 }
 

@@ -18,7 +18,8 @@ const struct vk_limits ck_limits = {.slots = 4,
                                     .segment_first_bytes = 8192,
                                     .segment_max_bytes = 8192,
                                     .chunk_bytes = 1024,
-                                    .scan_small = 4};
+                                    .scan_small = 4,
+                                    .hash_least = 0};
 const char *const ck_modes[CK_MODES] = {"sync", "group", "write", "interval", "none"};
 
 enum { MODE_GROUP = 1, MODE_WRITE = 2, MARKER = 0, TAG_RING = 1u << 30, RING_VALUE_BYTES = 400, KEY_BYTES = 120 };

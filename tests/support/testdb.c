@@ -158,6 +158,7 @@ static int open_with_limits(const char *path, const char *options, varve_db **db
     limits.segment_max_bytes = 64 << 10;
     limits.chunk_bytes = 1 << 10;
     limits.scan_small = 4;
+    limits.hash_least = 0;
     return vdb_open(path, options, &setup, db);
 }
 

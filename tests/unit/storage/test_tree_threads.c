@@ -94,7 +94,10 @@ static void own_remove(struct owner *o, struct own_key *k) {
 static void own_lookup(struct owner *o, struct own_key *k) {
     struct vst_found found;
     vos_rcu_enter();
-    vst_lookup(o->tf->table, own_slice(k), &found);
+    if (vb_random_below(&o->random, 2) == 0)
+        vst_lookup(o->tf->table, own_slice(k), &found);
+    else
+        vst_find(o->tf->table, own_slice(k), &found);
     if (k->presence == ABSENT) CHECK(found.record == NULL);
     if (k->presence == PRESENT) CHECK(found.record == k->record);
     if (k->presence == GIVEN && found.record == NULL) k->presence = ABSENT;
@@ -195,11 +198,12 @@ static void *janitor_run(void *arg) {
     return NULL;
 }
 
+/* Every other run has a hash beside the tree. */
 static void owners_at(unsigned leaf, unsigned inner, unsigned used, unsigned steps, uint64_t seed) {
     static struct owner owners[OWNERS];
     struct tf tf;
     pthread_t threads[OWNERS], janitor;
-    tf_open(&tf, leaf, inner);
+    tf_open_hashed(&tf, leaf, inner, seed % 2 == 0 ? 0 : UINT_MAX);
     shared.running = OWNERS;
     shared.failures = 0;
     for (unsigned i = 0; i < OWNERS; i++) {

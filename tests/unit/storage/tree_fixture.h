@@ -6,6 +6,7 @@
 #ifndef VARVE_TESTS_TREE_FIXTURE_H
 #define VARVE_TESTS_TREE_FIXTURE_H
 
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -41,12 +42,15 @@ struct tf {
     struct vb_heap *heap; /* of slot 1 */
 };
 
-__attribute__((unused)) static void tf_open(struct tf *tf, unsigned leaf_fanout, unsigned inner_fanout) {
+/* hash_least 0: with a hash from the start. */
+__attribute__((unused)) static void tf_open_hashed(struct tf *tf, unsigned leaf_fanout, unsigned inner_fanout,
+                                                   unsigned hash_least) {
     memset(tf, 0, sizeof(*tf));
     tf->limits = VK_LIMITS_DEFAULT;
     tf->limits.slots = TF_SLOTS;
     tf->limits.leaf_fanout = leaf_fanout;
     tf->limits.inner_fanout = inner_fanout;
+    tf->limits.hash_least = hash_least;
     tf->memory = vb_memory_open(TF_SLOTS + 2);
     assert_non_null(tf->memory);
     assert_int_equal(vk_domain_open(&tf->domain, vos_posix(), tf->memory, &tf->limits), VARVE_OK);
@@ -54,6 +58,10 @@ __attribute__((unused)) static void tf_open(struct tf *tf, unsigned leaf_fanout,
     assert_int_equal(vst_table_create(tf->store, 7, "tree", &tf->table), VARVE_OK);
     tf->heap = vb_heap_open(tf->memory, 1);
     assert_non_null(tf->heap);
+}
+
+__attribute__((unused)) static void tf_open(struct tf *tf, unsigned leaf_fanout, unsigned inner_fanout) {
+    tf_open_hashed(tf, leaf_fanout, inner_fanout, UINT_MAX);
 }
 
 __attribute__((unused)) static void tf_close(struct tf *tf) {

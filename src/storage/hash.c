@@ -36,14 +36,14 @@ void vst_hash_put(const struct vst_table *table, const struct vst_hash *hash, ui
     }
     vb_store_seq_cst(&bucket->entries[way], entry); /* H2: before the second look, also for all others */
     VK_YIELD(table->store->domain, hash_stored);
-    if (vb_unlikely((vb_load_seq_cst(&record->tid) & VST_FROZEN) != 0) && !VB_PLANTED(98)) empty(bucket, entry);
+    if (vb_unlikely((vb_load_seq_cst(&record->tid) & VST_FROZEN) != 0) && !VB_PLANTED(111)) empty(bucket, entry);
 }
 
 void vst_hash_take(const struct vst_table *table, const struct vst_record *record) {
     VK_YIELD(table->store->domain, gc_hash);
     vb_fence_seq_cst(); /* H3: between FROZEN and the search */
     const struct vst_hash *hash = vb_load_acquire(&table->hash);
-    if (hash == NULL || VB_PLANTED(97)) return;
+    if (hash == NULL || VB_PLANTED(110)) return;
     uint64_t h = vst_hash_key(vst_record_key(record));
     empty(vst_hash_bucket(hash, h), vst_entry_tag(h) | (uint64_t)(uintptr_t)record);
 }

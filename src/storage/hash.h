@@ -119,7 +119,7 @@ static inline struct vst_record *vst_bucket_find(const struct vst_table *table, 
         vst_prefetch_record(record);
         if (!vst_key_is(record, key)) continue;
         VK_YIELD(table->store->domain, hash_found);
-        if ((vb_load_acquire(&record->tid) & VST_FROZEN) == 0 || VB_PLANTED(99)) return record;
+        if ((vb_load_acquire(&record->tid) & VST_FROZEN) == 0 || VB_PLANTED(112)) return record;
     }
     return NULL;
 }

@@ -115,7 +115,7 @@ static uint64_t collect_retired(struct vst_store *store, struct vb_heap *heap) {
         count += free_all(list, heap);
     struct vst_hidden *list = take(&store->retired), *last = list;
     while (last != NULL && last->next != NULL) last = last->next;
-    batch_add(&store->retired_batches, list, last, vb_load_relaxed(&store->domain->epoch) + !VB_PLANTED(100));
+    batch_add(&store->retired_batches, list, last, vb_load_relaxed(&store->domain->epoch) + !VB_PLANTED(113));
     return count;
 }
 

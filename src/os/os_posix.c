@@ -185,6 +185,11 @@ static int file_sync(struct vos_file *file, struct vos_error *error) {
     return failed == 0 ? VARVE_OK : vos_posix_fail(error, errno, "fdatasync", file->name, -1);
 }
 
+/* Only begun and not waited for: a wait here would take the error that the next sync has to tell. */
+static void file_write_behind(struct vos_file *file, uint64_t offset, uint64_t size) {
+    if (range_fits(offset, size)) (void)sync_file_range(file->fd, (off_t)offset, (off_t)size, SYNC_FILE_RANGE_WRITE);
+}
+
 static int file_truncate(struct vos_file *file, uint64_t size, struct vos_error *error) {
     if (size > INT64_MAX) return vos_posix_fail(error, EFBIG, "ftruncate", file->name, -1);
     int failed;
@@ -267,6 +272,7 @@ struct vos *vos_posix(void) {
         .file_read = file_read,
         .file_write = file_write,
         .file_sync = file_sync,
+        .file_write_behind = file_write_behind,
         .file_truncate = file_truncate,
         .file_allocate = file_allocate,
         .now_ns = now_ns,

@@ -20,7 +20,7 @@
 
 #include "base/planted.h"
 
-enum { SPINS_BEFORE_YIELD = 64 };
+enum { SPINS_BEFORE_YIELD = 64, BEHIND_BYTES = 1 << 20 };
 
 struct cut {
     uint64_t lo, hi;
@@ -119,8 +119,9 @@ static void end_block(struct emitter *e, uint32_t more) {
     }
     log->seq = block.seq;
     log->check = block.sum;
-    vb_store_relaxed(&log->offset, log->offset + padded);
-    e->cut->used += (int64_t)(padded / log->unit);
+    uint64_t end = log->offset + padded;
+    e->cut->used += (int64_t)((vtl_page_end(log, end) - vtl_page_end(log, log->offset)) / log->unit);
+    vb_store_relaxed(&log->offset, end);
     e->part = VTL_BLOCK_PART;
     vb_add_relaxed(&log->stat_bytes, padded);
     vb_add_relaxed(&log->stat_blocks, 1);
@@ -173,6 +174,17 @@ static int write_blocks(struct vtl_log *log, struct cut *cut) {
     return e.status;
 }
 
+int vtl_fill_page(struct vtl_log *log) {
+    struct cut none = {.lo = log->cut, .hi = log->cut};
+    struct emitter e = {.log = log, .cut = &none, .fill = VTL_BLOCK_HEADER_BYTES};
+    while (e.status == VARVE_OK && log->offset != vtl_page_end(log, log->offset)) {
+        e.part = 0;
+        end_block(&e, 0);
+    }
+    if (e.status == VARVE_OK) vb_store_release(&log->last_seq, log->seq);
+    return e.status;
+}
+
 static void release_rings(struct vtl_log *log) {
     uint32_t high = vb_load_acquire(&log->rings_high);
     for (uint32_t id = 1; id <= high; id++) {
@@ -183,7 +195,7 @@ static void release_rings(struct vtl_log *log) {
 
 static bool may_cross(const struct vtl_log *log, const struct cut *cut) {
     uint64_t blocks = 1 + cut->payload / (log->block_bytes - VTL_BLOCK_HEADER_BYTES);
-    uint64_t need = vtl_round_up(cut->payload + blocks * VTL_BLOCK_HEADER_BYTES, log->unit);
+    uint64_t need = vtl_round_up(cut->payload + blocks * VTL_BLOCK_HEADER_BYTES, log->grain);
     return need > log->current->bytes - log->offset;
 }
 
@@ -229,6 +241,21 @@ static void write_across(struct vtl_log *log) {
     vtl_stage_release(&log->sync, false);
 }
 
+/* Where commits do not sync, a whole segment would be left for the sync at its end, which everybody waits for. Holding
+ * `sync` keeps the file open (S3). */
+static void write_behind(struct vtl_log *log) {
+    if (log->grain == log->unit || log->os->ops->file_write_behind == NULL) return;
+    if (vb_load_relaxed(&log->offset) < vb_load_relaxed(&log->behind) + BEHIND_BYTES || !vtl_stage_try(&log->sync))
+        return;
+    uint64_t from = vb_load_relaxed(&log->behind);
+    uint64_t until = vb_load_relaxed(&log->offset) / BEHIND_BYTES * BEHIND_BYTES;
+    if (until > from && log->current->file != NULL) {
+        log->os->ops->file_write_behind(log->current->file, from, until - from);
+        vb_store_relaxed(&log->behind, until);
+    }
+    vtl_stage_release(&log->sync, true);
+}
+
 static int write_to(struct vtl_log *log, const struct vk_slot *slot, uint64_t target, bool holds_sync) {
     struct vtl_ticket ticket;
     for (;;) {
@@ -242,6 +269,7 @@ static int write_to(struct vtl_log *log, const struct vk_slot *slot, uint64_t ta
         int status = cut_and_write(log, holds_sync);
         vtl_stage_release(&log->write, status == VARVE_OK);
         if (status == VARVE_BUSY) write_across(log);
+        if (status == VARVE_OK && !holds_sync) write_behind(log);
     }
 }
 
@@ -258,13 +286,25 @@ static void keep_company(struct vtl_log *log) {
     }
 }
 
+/* Before a sync: the page that the last block covered ends with it, or is filled (S5). What is seen at the end of a
+ * page stays true, since blocks are only added behind it. */
+static bool settle(struct vtl_log *log) {
+    uint64_t offset = vb_load_relaxed(&log->offset);
+    if (log->grain == log->unit || offset == vtl_page_end(log, offset)) return true;
+    vtl_stage_lock(&log->write);
+    bool done = vtl_healthy(log) && vtl_fill_page(log) == VARVE_OK;
+    vtl_stage_release(&log->write, done);
+    return done;
+}
+
 /* One round of `sync`, which the caller holds. True: durable has moved. */
 static bool write_and_sync(struct vtl_log *log, const struct vk_slot *slot, uint64_t target) {
     uint64_t clock = vb_load_acquire(&log->domain->clock);
     if (write_to(log, slot, target > clock ? target : clock, true) != VARVE_OK) return false;
     uint64_t written = vb_load_acquire(&log->written);
     uint64_t seq = vb_load_acquire(&log->last_seq); /* after written: covers that, and is written itself */
-    if (!vtl_healthy(log)) return false;            /* L5: the sync before may have failed since the caller looked */
+    if (!settle(log)) return false;
+    if (!vtl_healthy(log)) return false; /* L5: the sync before may have failed since the caller looked */
     vtl_stage_cover(&log->sync, written);
     if (seq > vb_load_relaxed(&log->synced_seq) + (VB_PLANTED(73) ? 1 : 0)) {
         struct vos_error error = {0};

@@ -13,7 +13,7 @@
 
 #include "base/planted.h"
 
-enum { BLOCK_UNITS = 256, BLOCK_BYTES_MOST = 1 << 20, BLOCK_UNITS_LEAST = 4 };
+enum { BLOCK_UNITS = 256, BLOCK_BYTES_MOST = 1 << 20, BLOCK_UNITS_LEAST = 4, WATCH_TURNS = 200 };
 
 /* --- the tail of the log that was recovered ----------------------------------------------------------------------- */
 
@@ -24,7 +24,7 @@ struct tail {
     uint64_t keep;     /* last block that stays where it is */
     uint64_t keep_check, keep_cut;
     uint64_t synced;     /* highest sequence that a block vouches for */
-    uint64_t bytes;      /* of the blocks to copy, in the log's unit */
+    uint64_t bytes;      /* of the blocks to copy, in the log's grain */
     size_t largest;      /* of them */
     uint64_t check, cut; /* after the last accepted block */
 };
@@ -67,7 +67,7 @@ static int see_synced(void *arg, struct tail *tail, struct vtl_block *block, con
 static int see_size(void *arg, struct tail *tail, struct vtl_block *block, const uint8_t *payload) {
     const struct vtl_log *log = arg;
     (void)payload;
-    size_t padded = vtl_round_up(VTL_BLOCK_HEADER_BYTES + (uint64_t)block->payload_bytes, log->unit);
+    size_t padded = vtl_round_up(VTL_BLOCK_HEADER_BYTES + (uint64_t)block->payload_bytes, log->grain);
     tail->bytes += padded;
     if (padded > tail->largest) tail->largest = padded;
     return VARVE_OK;
@@ -91,7 +91,9 @@ static int measure_tail(struct vtl_log *log, struct tail *tail, const struct vtl
         return vtl_scan_corrupt(scan, tail->home, 0, "the log has changed since it was read");
     }
     tail->keep = tail->synced < last_seq ? tail->synced : last_seq;
-    return each_block(tail, see_size, log);
+    VB_TRY(each_block(tail, see_size, log));
+    tail->bytes = vtl_round_up(tail->bytes, log->unit);
+    return VARVE_OK;
 }
 
 struct copy {
@@ -115,6 +117,17 @@ static int copy_block(void *arg, struct tail *tail, struct vtl_block *block, con
     return VARVE_OK;
 }
 
+/* The copied blocks are about to be synced: nothing is added to their last page (S5). */
+static int fill_page(struct copy *copy, struct tail *tail) {
+    struct vtl_log *log = copy->log;
+    while (log->offset != vtl_page_end(log, log->offset)) {
+        struct vtl_block block = {.seq = tail->last_seq + 1, .cut_lo = tail->cut, .cut_hi = tail->cut};
+        VB_TRY(copy_block(copy, tail, &block, copy->buffer));
+        tail->last_seq++;
+    }
+    return VARVE_OK;
+}
+
 static int copy_tail(struct vtl_log *log, struct vtl_segment *segment, struct tail *tail, struct vos_error *error) {
     log->check = tail->keep_check;
     log->offset = VK_FILE_HEADER_BYTES;
@@ -122,6 +135,7 @@ static int copy_tail(struct vtl_log *log, struct vtl_segment *segment, struct ta
     struct copy copy = {log, segment, vb_alloc(tail->largest), error};
     if (copy.buffer == NULL) return VARVE_NOMEM;
     int status = each_block(tail, copy_block, &copy);
+    if (status == VARVE_OK) status = fill_page(&copy, tail);
     vb_free(copy.buffer, tail->largest);
     return status;
 }
@@ -154,7 +168,7 @@ static int begin_segment(struct vtl_log *log, struct tail *tail, struct vk_detai
     log->current_bytes = segment->bytes;
     log->seq = log->last_seq = log->synced_seq = tail->last_seq;
     log->cut = tail->cut;
-    log->space = (int64_t)((segment->bytes - log->offset) / log->unit);
+    log->space = (int64_t)((segment->bytes - vtl_page_end(log, log->offset)) / log->unit);
     log->next_bytes = limits->segment_first_bytes;
     if (log->next_bytes < limits->segment_max_bytes) log->next_bytes *= 2;
     return VARVE_OK;
@@ -237,6 +251,9 @@ static int allocate(struct vtl_log *log, struct vk_detail *detail) {
         return vk_fail(detail, VARVE_INVALID, VARVE_REASON_CALLER, "log unit of %zu bytes", unit);
     }
     log->unit = (uint32_t)unit;
+    bool synced = log->config.sync == VARVE_SYNC_SYNC || log->config.sync == VARVE_SYNC_GROUP;
+    log->grain = synced ? log->unit : VTL_UNIT_MIN;
+    log->write.watch_turns = vos_cpu_count() > 1 ? WATCH_TURNS : 0;
     size_t units = BLOCK_BYTES_MOST / unit < BLOCK_UNITS ? BLOCK_BYTES_MOST / unit : BLOCK_UNITS;
     log->block_bytes = unit * (units > BLOCK_UNITS_LEAST ? units : BLOCK_UNITS_LEAST);
     log->block = vb_alloc(log->block_bytes);
@@ -279,8 +296,7 @@ int vtl_open(const struct vtl_config *config, const struct vtl_recovered *recove
             free_log(made);
             return status;
         }
-        if (vb_load_acquire(&domain->clock) < made->cut && !VB_PLANTED(71))
-            vb_store_release(&domain->clock, made->cut);
+        if (vb_load_acquire(&domain->clock) < made->cut && !VB_PLANTED(71)) vb_store_release(&domain->clock, made->cut);
         made->written = vb_load_acquire(&domain->clock);
         vb_store_release(&domain->durable, made->written);
     }

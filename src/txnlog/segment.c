@@ -38,7 +38,7 @@ static int make_room(struct vtl_log *log, struct vos_file *file, uint64_t bytes,
 /* A new identity: what a fresh file and a recycled one have in common. */
 static int fill_identity(struct vtl_log *log, struct vtl_segment *segment) {
     segment->header.kind = VK_FILE_LOG;
-    segment->header.unit_bytes = log->unit;
+    segment->header.unit_bytes = log->grain;
     memcpy(segment->header.database_id, log->config.database_id, sizeof(segment->header.database_id));
     segment->generation = log->generation;
     segment->timeline = log->config.timeline;
@@ -202,6 +202,7 @@ int vtl_segment_switch(struct vtl_log *log, uint64_t cut_lo) {
     vos_mutex_unlock(&log->list);
     if (status != VARVE_OK) return fail_switch(log, &error);
     vb_store_relaxed(&log->offset, VK_FILE_HEADER_BYTES);
+    vb_store_relaxed(&log->behind, 0);
     vb_store_relaxed(&log->current_bytes, next->bytes);
     vtl_space_give(log, 1); /* the unit held back for the header that crossing costs */
     return VARVE_OK;
@@ -211,7 +212,7 @@ int vtl_block_write(struct vtl_log *log, struct vtl_segment *segment, uint64_t o
                     struct vtl_block *block, size_t *padded, struct vos_error *error) {
     block->generation = segment->generation;
     block->timeline = segment->timeline;
-    *padded = vtl_block_seal(buffer, block, log->unit, vk_file_seed(&segment->header, offset));
+    *padded = vtl_block_seal(buffer, block, log->grain, vk_file_seed(&segment->header, offset));
     return log->os->ops->file_write(segment->file, offset, buffer, *padded, error);
 }
 
@@ -254,7 +255,7 @@ static int retire(struct vtl_log *log, struct vtl_segment *dead, bool keep, stru
 }
 
 static bool worth_keeping(const struct vtl_log *log, const struct vtl_segment *dead, unsigned kept) {
-    return vb_load_relaxed(&log->spare_count) + kept < SPARES_KEPT && dead->header.unit_bytes == log->unit &&
+    return vb_load_relaxed(&log->spare_count) + kept < SPARES_KEPT && dead->header.unit_bytes == log->grain &&
            dead->bytes > vb_load_relaxed(&log->current_bytes) / 2;
 }
 

@@ -45,9 +45,24 @@ void vtl_stage_release(struct vtl_stage *stage, bool round_done) {
     bump(stage, !covered, round_done ? 1 : UINT32_MAX);
 }
 
+/* True: the word has changed. One waiter at a time watches, so that at most one processor is kept from the holder. */
+static bool watch(struct vtl_stage *stage, unsigned which, uint32_t word) {
+    uint32_t nobody = 0;
+    if (stage->watch_turns == 0 || vb_load_relaxed(&stage->watched) != 0 || !vb_cas(&stage->watched, &nobody, 1))
+        return false;
+    bool changed = false;
+    for (uint32_t turn = 0; turn < stage->watch_turns && !changed; turn++) {
+        vb_cpu_relax();
+        changed = vb_load_acquire(&stage->word[which]) != word;
+    }
+    vb_store_release(&stage->watched, 0);
+    return changed;
+}
+
 void vtl_stage_sleep(struct vtl_stage *stage, const struct vtl_ticket *ticket, uint64_t target) {
     unsigned running = (unsigned)(ticket->cut & 1);
     unsigned which = target <= ticket->cut >> 1 ? running : !running;
+    if (watch(stage, which, ticket->word[which])) return;
     vb_add_acq_rel(&stage->sleepers[which], 1);
     vb_fence_seq_cst();
     vos_futex_wait(&stage->word[which], ticket->word[which], 0);

@@ -3,14 +3,17 @@
  * Two stages, each with one holder at a time: `write` (cut, gather, write) and `sync` (sync of the current segment, and
  * the switch to the next). Lock order: sync, write; prepare, list. Never the other way round.
  *  S1  space + charges == free units, and space >= 0. A charge is what a reserved transaction would need in blocks of
- *      its own; free is what is left of the current segment plus, for each spare one, its units but one. A flush
- *      gathers transactions, which needs no more than their charges together; where a cut crosses into a spare
+ *      its own; free is what is left of the current segment in whole pages plus, for each spare one, its units but one.
+ * A flush gathers transactions, which needs no more than their charges together; where a cut crosses into a spare
  *      segment it needs one block header more, and that is the unit held back. Hence a write after reserve never
  *      lacks space (L1).
  *  S2  every block of a segment is synced before the next segment is named .log: only the last segment can be torn
  *  S3  current, its offset and the sequence change only under `write`; the switch also holds `sync`, so the file does
  *      not change under a sync
  *  S4  a ring's tail, and its space, are given back before `written` covers them; both after the write returned
+ *  S5  blocks are padded to a grain, charges and space count pages of a unit, and a page that a block has begun is
+ * used. Where the grain is smaller a page may take several blocks, but only until a sync: the rest of the page is then
+ *      filled first, so that what a sync covers shares no page with what is written later, and takes no space
  *
  * SPDX-License-Identifier: MIT
  */
@@ -110,7 +113,9 @@ void vtl_ring_reclaim(struct vtl_ring *ring); /* owner: frees redo outside the r
 struct vtl_stage {
     vb_aligned_line uint32_t held;
     uint32_t word[2], sleepers[2];
-    uint64_t cut; /* highest cts that the running (or last) round covers << 1 | its word */
+    uint64_t cut;         /* highest cts that the running (or last) round covers << 1 | its word */
+    uint32_t watched;     /* a waiter watches instead of sleeping: one at a time */
+    uint32_t watch_turns; /* how long: 0 where rounds are long or there is one processor; constant */
 };
 struct vtl_ticket {
     uint32_t word[2];
@@ -143,7 +148,8 @@ struct vtl_log {
     struct vk_domain *domain;
     struct vos *os;
     void *allocation; /* what this lies in, aligned to a cache line */
-    uint32_t unit;
+    uint32_t unit;    /* of charges and space, and what a sync covers in whole: a page */
+    uint32_t grain;   /* to which blocks are padded: divides the unit (S5) */
     uint32_t generation;
     size_t block_bytes; /* largest block, a multiple of the unit */
     size_t rings_bytes;
@@ -165,6 +171,7 @@ struct vtl_log {
     uint64_t cut;                 /* cut_hi of the last block of a whole cut */
     uint64_t offset;              /* end of the blocks in the current segment; read by others for a guess */
     uint64_t current_bytes;       /* its size; the same */
+    uint64_t behind;              /* below it the system was asked to write out; under `sync` */
     const struct vtl_note_record *note;
     struct vtl_segment *current;
 
@@ -181,6 +188,10 @@ struct vtl_log {
     uint64_t mark_seq, mark_bytes; /* what vtl_next_seq last told; under list */
 };
 
+/* Where the page ends in which the bytes before this offset end. */
+static inline uint64_t vtl_page_end(const struct vtl_log *log, uint64_t offset) {
+    return VK_FILE_HEADER_BYTES + vtl_round_up(offset - VK_FILE_HEADER_BYTES, log->unit);
+}
 int64_t vtl_charge(const struct vtl_log *log, uint64_t bytes); /* units of a transaction in blocks of its own */
 static inline bool vtl_is_memory(const struct vtl_log *log) { return log->config.dir == NULL; }
 static inline bool vtl_healthy(const struct vtl_log *log) { return vb_load_acquire(&log->poison) == 0; }
@@ -189,6 +200,8 @@ void vtl_poison_io(struct vtl_log *log, const struct vos_error *error);
 /* Waits until written (durable) >= target, leading where it can. OK or FAILED. slot may be NULL. */
 int vtl_write_to(struct vtl_log *log, struct vk_slot *slot, uint64_t target);
 int vtl_sync_to(struct vtl_log *log, struct vk_slot *slot, uint64_t target, bool company);
+/* Holding `write`: empty blocks up to the end of a page that is begun (S5). OK or FAILED. */
+int vtl_fill_page(struct vtl_log *log);
 /* Takes `charge` units, flushing and making segments as needed. OK, FULL, NOMEM, IO or FAILED. */
 int vtl_space_take(struct vtl_log *log, int64_t charge, struct vk_detail *detail);
 static inline void vtl_space_give(struct vtl_log *log, int64_t units) { vb_add_acq_rel(&log->space, units); }

@@ -9,23 +9,7 @@
 
 static struct fx_model model, before;
 static struct fx fx;
-static struct vk_limits limits;
-static enum varve_sync_mode usual_mode; /* of the database */
-static unsigned commits_all;
-
-/* Blocks of a sector each, or several of them in a page, as in a database whose commits do not wait for syncs. */
-static void choose(bool shared_pages) {
-    limits = FX_LIMITS;
-    usual_mode = shared_pages ? VARVE_SYNC_WRITE : VARVE_SYNC_GROUP;
-    if (shared_pages) limits.log_unit_bytes = 2048;
-    if (shared_pages) limits.segment_first_bytes = limits.segment_max_bytes = 16 << 10;
-    commits_all = shared_pages ? 60 : 100;
-}
-
-static void init(struct fx *f, struct sim_disk *disk) {
-    fx_init(f, &model, sim_os(disk), &limits);
-    f->config.sync = usual_mode;
-}
+static bool shared_pages;
 
 static unsigned choices_most(void) {
     const char *text = getenv("VARVE_TEST_CASES");
@@ -56,7 +40,7 @@ static void describe(const char *what, const char *why, uint64_t cut, unsigned p
 
 /* One state of the disk after a cut: recovers, goes on, and recovers that. */
 static void check_image(struct sim_disk *image, uint64_t cut, unsigned policy, unsigned choice) {
-    init(&fx, image);
+    fx_init_as(&fx, &model, sim_os(image), shared_pages);
     if (fx_open_dir(&fx) != VARVE_OK) fail();
     if (fx_recover(&fx, 1) != VARVE_OK) describe("recovery", "fails", cut, policy, choice, image);
     const char *why = fx_judge(&fx, policy == SIM_ALL);
@@ -65,7 +49,7 @@ static void check_image(struct sim_disk *image, uint64_t cut, unsigned policy, u
     for (unsigned i = 0; i < 3; i++) assert_int_equal(fx_commit(&fx, 1 + i, VARVE_SYNC_GROUP), VARVE_OK);
     struct sim_disk *again = sim_reboot(image, SIM_NOTHING, 0, 1);
     fx_close(&fx);
-    init(&fx, again);
+    fx_init_as(&fx, &model, sim_os(again), shared_pages);
     if (fx_open_dir(&fx) != VARVE_OK) fail();
     if (fx_recover(&fx, 1) != VARVE_OK) describe("second recovery", "fails", cut, policy, choice, image);
     for (uint64_t id = 1; id <= model.count; id++) {
@@ -96,7 +80,7 @@ static void for_each_image(struct sim_disk *disk, uint64_t cut,
 static bool run_until(struct sim_disk *disk, uint64_t cut, unsigned commits) {
     memset(&model, 0, sizeof(model));
     sim_crash_after(disk, cut);
-    init(&fx, disk);
+    fx_init_as(&fx, &model, sim_os(disk), shared_pages);
     int status = fx_open_dir(&fx);
     if (status == VARVE_OK) status = fx_recover(&fx, 1);
     if (status == VARVE_OK) status = fx_reopen(&fx);
@@ -107,15 +91,16 @@ static bool run_until(struct sim_disk *disk, uint64_t cut, unsigned commits) {
 }
 
 static void a_cut_anywhere_loses_nothing_promised(void **state) {
-    choose(*state != NULL);
+    shared_pages = *state != NULL;
+    unsigned commits = shared_pages ? 60 : 100;
     uint64_t cut = 1;
     for (bool off = true; off; cut++) {
         struct sim_disk *disk = sim_create(cut);
-        off = run_until(disk, cut, commits_all);
+        off = run_until(disk, cut, commits);
         if (off) for_each_image(disk, cut, check_image);
         sim_free(disk);
     }
-    assert_true(cut > commits_all);
+    assert_true(cut > commits * 3 / 2);
 }
 
 /* Cuts again after every operation of recovery and opening; what comes back may not differ between two tries. */
@@ -125,7 +110,7 @@ static void check_recovery_cuts(struct sim_disk *image, uint64_t cut, unsigned p
         struct sim_disk *disk = sim_clone(image);
         model = at_image;
         sim_crash_after(disk, inner);
-        init(&fx, disk);
+        fx_init_as(&fx, &model, sim_os(disk), shared_pages);
         int status = fx_open_dir(&fx);
         if (status == VARVE_OK) status = fx_recover(&fx, 1);
         if (status != VARVE_OK) describe("recovery", "fails", cut, policy, choice, image);
@@ -139,7 +124,7 @@ static void check_recovery_cuts(struct sim_disk *image, uint64_t cut, unsigned p
             for (unsigned c = (unsigned)(inner % step); c < choices; c += step) {
                 struct sim_disk *next = sim_reboot(disk, p, c, inner);
                 model = at_image;
-                init(&fx, next);
+                fx_init_as(&fx, &model, sim_os(next), shared_pages);
                 assert_int_equal(fx_open_dir(&fx), VARVE_OK);
                 if (fx_recover(&fx, 1) != VARVE_OK)
                     describe("recovery after a cut in recovery", "fails", cut, policy, choice, next);
@@ -158,7 +143,7 @@ static void check_recovery_cuts(struct sim_disk *image, uint64_t cut, unsigned p
 }
 
 static void a_cut_while_recovering_changes_nothing(void **state) {
-    choose(*state != NULL);
+    shared_pages = *state != NULL;
     for (uint64_t cut = 20;; cut += 9) {
         struct sim_disk *disk = sim_create(cut);
         bool off = run_until(disk, cut, 60);
@@ -178,12 +163,12 @@ static void a_cut_while_recovering_changes_nothing(void **state) {
 }
 
 int main(void) {
-    static char shared_pages[] = "shared pages";
+    static char shared[] = "shared pages";
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_cut_anywhere_loses_nothing_promised),
         cmocka_unit_test(a_cut_while_recovering_changes_nothing),
-        cmocka_unit_test_prestate(a_cut_anywhere_loses_nothing_promised, shared_pages),
-        cmocka_unit_test_prestate(a_cut_while_recovering_changes_nothing, shared_pages),
+        cmocka_unit_test_prestate(a_cut_anywhere_loses_nothing_promised, shared),
+        cmocka_unit_test_prestate(a_cut_while_recovering_changes_nothing, shared),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

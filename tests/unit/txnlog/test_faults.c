@@ -6,6 +6,7 @@
 
 static struct fx_model model;
 static struct fx fx;
+static bool shared_pages;
 
 static void run_workload(unsigned commits) {
     static const enum varve_sync_mode modes[] = {VARVE_SYNC_NONE, VARVE_SYNC_GROUP, VARVE_SYNC_WRITE, VARVE_SYNC_SYNC};
@@ -33,7 +34,7 @@ static void run_workload(unsigned commits) {
  * cut. */
 static void check_same_boot(struct sim_disk *disk, uint64_t nth) {
     sim_fail_clear(disk);
-    fx_init(&fx, &model, sim_os(disk), &FX_LIMITS);
+    fx_init_as(&fx, &model, sim_os(disk), shared_pages);
     assert_int_equal(fx_open_dir(&fx), VARVE_OK);
     if (fx_recover(&fx, 1) != VARVE_OK)
         fail_msg("recovery after operation %u failed: %s", (unsigned)nth, fx.detail.text);
@@ -42,7 +43,7 @@ static void check_same_boot(struct sim_disk *disk, uint64_t nth) {
     if (fx_reopen(&fx) != VARVE_OK) fail_msg("open after operation %u failed: %s", (unsigned)nth, fx.detail.text);
     struct sim_disk *next = sim_reboot(disk, SIM_NOTHING, 0, 1);
     fx_close(&fx);
-    fx_init(&fx, &model, sim_os(next), &FX_LIMITS);
+    fx_init_as(&fx, &model, sim_os(next), shared_pages);
     assert_int_equal(fx_open_dir(&fx), VARVE_OK);
     if (fx_recover(&fx, 1) != VARVE_OK)
         fail_msg("second recovery after operation %u failed: %s", (unsigned)nth, fx.detail.text);
@@ -60,7 +61,7 @@ static void fail_each(int status, bool persistent, enum sim_sync_failure behavio
         memset(&model, 0, sizeof(model));
         sim_set_sync_failure(disk, behaviour);
         sim_fail_at(disk, nth, status, persistent);
-        fx_init(&fx, &model, sim_os(disk), &FX_LIMITS);
+        fx_init_as(&fx, &model, sim_os(disk), shared_pages);
         if (fx_open_dir(&fx) == VARVE_OK && fx_recover(&fx, 1) == VARVE_OK && fx_reopen(&fx) == VARVE_OK)
             run_workload(60);
         bool through = sim_ops(disk) < nth;
@@ -77,7 +78,7 @@ static void fail_each(int status, bool persistent, enum sim_sync_failure behavio
 }
 
 static void every_operation_fails(void **state) {
-    (void)state;
+    shared_pages = *state != NULL;
     for (unsigned behaviour = SIM_SYNC_DROPS; behaviour <= SIM_SYNC_REVERTS; behaviour++) {
         fail_each(VARVE_IO, false, behaviour);
         fail_each(VARVE_IO, true, behaviour);
@@ -85,7 +86,7 @@ static void every_operation_fails(void **state) {
 }
 
 static void the_disk_is_full_at_every_operation(void **state) {
-    (void)state;
+    shared_pages = *state != NULL;
     fail_each(VARVE_FULL, false, SIM_SYNC_DROPS);
     fail_each(VARVE_FULL, true, SIM_SYNC_DROPS);
 }
@@ -173,9 +174,12 @@ static void reserve_fails_without_a_trace(void **state) {
 }
 
 int main(void) {
+    static char shared[] = "shared pages";
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_operation_fails),
         cmocka_unit_test(the_disk_is_full_at_every_operation),
+        cmocka_unit_test_prestate(every_operation_fails, shared),
+        cmocka_unit_test_prestate(the_disk_is_full_at_every_operation, shared),
         cmocka_unit_test(every_read_fails),
         cmocka_unit_test(every_allocation_fails),
         cmocka_unit_test(reserve_fails_without_a_trace),

@@ -81,6 +81,17 @@ static inline void fx_init(struct fx *fx, struct fx_model *model, struct vos *os
     memcpy(fx->config.database_id, "fixture database", 16);
 }
 
+/* Blocks of a sector each; or several of them in a page, as in a database whose commits do not wait for syncs. */
+static inline void fx_init_as(struct fx *fx, struct fx_model *model, struct vos *os, bool shared_pages) {
+    struct vk_limits limits = FX_LIMITS;
+    if (shared_pages) {
+        limits.log_unit_bytes = 2048;
+        limits.segment_first_bytes = limits.segment_max_bytes = 16 << 10;
+    }
+    fx_init(fx, model, os, &limits);
+    if (shared_pages) fx->config.sync = VARVE_SYNC_WRITE;
+}
+
 static inline int fx_open_dir(struct fx *fx) {
     return fx->os->ops->dir_open(fx->os, "db", true, 0700, &fx->config.dir, NULL);
 }

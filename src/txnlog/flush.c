@@ -26,7 +26,8 @@ struct cut {
     uint64_t lo, hi;
     uint64_t payload; /* at most this many bytes */
     int64_t charges;
-    int64_t used; /* units written */
+    int64_t used;                  /* units written */
+    struct vtl_ring *first, **end; /* the rings it takes from */
 };
 
 /* L3: returns once the slot has nothing in flight with a cts up to hi. */
@@ -64,10 +65,15 @@ static void collect_ring(struct vtl_ring *ring, struct cut *cut) {
         }
         at += record->span & ~VTL_RECORD_SKIP;
     }
+    if (at == vb_load_relaxed(&ring->tail)) return;
     ring->take = at;
+    ring->next = NULL;
+    *cut->end = ring;
+    cut->end = &ring->next;
 }
 
 static void collect(struct vtl_log *log, struct cut *cut) {
+    cut->end = &cut->first;
     uint32_t high = vb_load_acquire(&log->rings_high);
     for (uint32_t id = 1; id <= high; id++) {
         struct vtl_ring *ring = vb_load_acquire(&log->rings[id]);
@@ -160,37 +166,18 @@ static void emit_ring(struct emitter *e, const struct vtl_ring *ring) {
     }
 }
 
-/* Writes what collect has found. `high` as collect saw it at most: a ring opened since has nothing to take. */
+/* Writes what collect has found. */
 static int write_blocks(struct vtl_log *log, struct cut *cut) {
     struct emitter e = {.log = log, .cut = cut};
     begin_block(&e);
-    uint32_t high = vb_load_acquire(&log->rings_high);
-    for (uint32_t id = 1; id <= high; id++) {
-        struct vtl_ring *ring = vb_load_acquire(&log->rings[id]);
-        if (ring != NULL) emit_ring(&e, ring);
-    }
+    for (const struct vtl_ring *ring = cut->first; ring != NULL; ring = ring->next) emit_ring(&e, ring);
     if (log->note != NULL) emit_txn(&e, log->note->cts, 1, log->note->bytes, log->note->size);
     end_block(&e, 0);
     return e.status;
 }
 
-int vtl_fill_page(struct vtl_log *log) {
-    struct cut none = {.lo = log->cut, .hi = log->cut};
-    struct emitter e = {.log = log, .cut = &none, .fill = VTL_BLOCK_HEADER_BYTES};
-    while (e.status == VARVE_OK && log->offset != vtl_page_end(log, log->offset)) {
-        e.part = 0;
-        end_block(&e, 0);
-    }
-    if (e.status == VARVE_OK) vb_store_release(&log->last_seq, log->seq);
-    return e.status;
-}
-
-static void release_rings(struct vtl_log *log) {
-    uint32_t high = vb_load_acquire(&log->rings_high);
-    for (uint32_t id = 1; id <= high; id++) {
-        struct vtl_ring *ring = vb_load_acquire(&log->rings[id]);
-        if (ring != NULL) vb_store_release(&ring->tail, ring->take);
-    }
+static void release_rings(const struct cut *cut) {
+    for (struct vtl_ring *ring = cut->first; ring != NULL; ring = ring->next) vb_store_release(&ring->tail, ring->take);
 }
 
 static bool may_cross(const struct vtl_log *log, const struct cut *cut) {
@@ -211,7 +198,7 @@ static int cut_and_write(struct vtl_log *log, bool holds_sync) {
         vtl_stage_cover(&log->write, cut.hi);
         if (write_blocks(log, &cut) != VARVE_OK) return VARVE_FAILED;
         log->cut = cut.hi;
-        release_rings(log);
+        release_rings(&cut);
         vtl_space_give(log, cut.charges - cut.used);
         vb_store_release(&log->last_seq, log->seq);
     } else {
@@ -286,13 +273,27 @@ static void keep_company(struct vtl_log *log) {
     }
 }
 
+static bool fill_page(struct vtl_log *log) {
+    struct vos_error error = {0};
+    if (!vtl_healthy(log)) return false;
+    uint64_t durable_seq = vb_load_acquire(&log->synced_seq), before = log->offset, seq = log->seq;
+    if (vtl_segment_fill(log, log->current, log->block, &log->seq, log->cut, durable_seq, &error) != VARVE_OK) {
+        vtl_poison_io(log, &error);
+        return false;
+    }
+    vb_add_relaxed(&log->stat_bytes, log->offset - before);
+    vb_add_relaxed(&log->stat_blocks, log->seq - seq);
+    vb_store_release(&log->last_seq, log->seq);
+    return true;
+}
+
 /* Before a sync: the page that the last block covered ends with it, or is filled (S5). What is seen at the end of a
  * page stays true, since blocks are only added behind it. */
 static bool settle(struct vtl_log *log) {
     uint64_t offset = vb_load_relaxed(&log->offset);
     if (log->grain == log->unit || offset == vtl_page_end(log, offset)) return true;
     vtl_stage_lock(&log->write);
-    bool done = vtl_healthy(log) && vtl_fill_page(log) == VARVE_OK;
+    bool done = fill_page(log);
     vtl_stage_release(&log->write, done);
     return done;
 }

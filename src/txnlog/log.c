@@ -93,6 +93,7 @@ static int measure_tail(struct vtl_log *log, struct tail *tail, const struct vtl
     tail->keep = tail->synced < last_seq ? tail->synced : last_seq;
     VB_TRY(each_block(tail, see_size, log));
     tail->bytes = vtl_round_up(tail->bytes, log->unit);
+    if (tail->largest < log->unit) tail->largest = log->unit;
     return VARVE_OK;
 }
 
@@ -117,17 +118,6 @@ static int copy_block(void *arg, struct tail *tail, struct vtl_block *block, con
     return VARVE_OK;
 }
 
-/* The copied blocks are about to be synced: nothing is added to their last page (S5). */
-static int fill_page(struct copy *copy, struct tail *tail) {
-    struct vtl_log *log = copy->log;
-    while (log->offset != vtl_page_end(log, log->offset)) {
-        struct vtl_block block = {.seq = tail->last_seq + 1, .cut_lo = tail->cut, .cut_hi = tail->cut};
-        VB_TRY(copy_block(copy, tail, &block, copy->buffer));
-        tail->last_seq++;
-    }
-    return VARVE_OK;
-}
-
 static int copy_tail(struct vtl_log *log, struct vtl_segment *segment, struct tail *tail, struct vos_error *error) {
     log->check = tail->keep_check;
     log->offset = VK_FILE_HEADER_BYTES;
@@ -135,7 +125,8 @@ static int copy_tail(struct vtl_log *log, struct vtl_segment *segment, struct ta
     struct copy copy = {log, segment, vb_alloc(tail->largest), error};
     if (copy.buffer == NULL) return VARVE_NOMEM;
     int status = each_block(tail, copy_block, &copy);
-    if (status == VARVE_OK) status = fill_page(&copy, tail);
+    if (status == VARVE_OK) /* they are about to be synced: nothing is added to their last page */
+        status = vtl_segment_fill(log, segment, copy.buffer, &tail->last_seq, tail->cut, tail->keep, error);
     vb_free(copy.buffer, tail->largest);
     return status;
 }

@@ -64,7 +64,7 @@
 
 #define VTL_CODEC_NONE 0
 #define VTL_CTS_MAX ((UINT64_C(1) << 55) - 1) /* a slot's commit word keeps the cts in 56 bits */
-#define VTL_UNIT_MIN 512u
+#define VTL_UNIT_MIN 128u
 #define VTL_UNIT_MAX 65536u
 #define VTL_NAME_BYTES 21 /* 16 digits, ".log" or ".new", NUL */
 

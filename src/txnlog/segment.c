@@ -23,8 +23,8 @@ static int fail_world(struct vk_detail *detail, int status, const struct vos_err
 
 /* --- making ------------------------------------------------------------------------------------------------------- */
 
-/* Commits that wait for a sync each want bytes that were written before: a sync of those moves data only. Elsewhere it is
- * enough that the room is taken, and the log is not written twice. */
+/* Commits that wait for a sync each want bytes that were written before: a sync of those moves data only. Elsewhere it
+ * is enough that the room is taken, and the log is not written twice. */
 static int make_room(struct vtl_log *log, struct vos_file *file, uint64_t bytes, struct vos_error *error) {
     if (log->config.sync != VARVE_SYNC_SYNC && log->config.sync != VARVE_SYNC_GROUP)
         return log->os->ops->file_allocate(file, bytes, error);
@@ -214,6 +214,30 @@ int vtl_block_write(struct vtl_log *log, struct vtl_segment *segment, uint64_t o
     block->timeline = segment->timeline;
     *padded = vtl_block_seal(buffer, block, log->grain, vk_file_seed(&segment->header, offset));
     return log->os->ops->file_write(segment->file, offset, buffer, *padded, error);
+}
+
+int vtl_segment_fill(struct vtl_log *log, struct vtl_segment *segment, uint8_t *buffer, uint64_t *seq, uint64_t cut,
+                     uint64_t durable_seq, struct vos_error *error) {
+    size_t room = (size_t)(vtl_page_end(log, log->offset) - log->offset);
+    if (room == 0) return VARVE_OK;
+    struct vtl_block block = {.generation = segment->generation,
+                              .timeline = segment->timeline,
+                              .seq = *seq,
+                              .cut_lo = cut,
+                              .cut_hi = cut,
+                              .durable_seq = durable_seq,
+                              .wall_ns = log->os->ops->wall_ns(log->os),
+                              .sum = log->check};
+    for (size_t at = 0; at < room; at += log->grain) {
+        block.seq++;
+        block.prev_check = block.sum;
+        vtl_block_seal(buffer + at, &block, log->grain, vk_file_seed(&segment->header, log->offset + at));
+    }
+    VB_TRY(log->os->ops->file_write(segment->file, log->offset, buffer, room, error));
+    *seq = block.seq;
+    log->check = block.sum;
+    vb_store_relaxed(&log->offset, log->offset + room);
+    return VARVE_OK;
 }
 
 /* --- truncation --------------------------------------------------------------------------------------------------- */

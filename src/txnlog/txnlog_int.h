@@ -99,6 +99,7 @@ struct vtl_ring {
     /* written by the holder of `write` */
     vb_aligned_line uint64_t tail; /* everything below is written; stored release */
     uint64_t take;                 /* up to where the cut in progress takes */
+    struct vtl_ring *next;         /* in that cut */
 };
 
 void vtl_ring_reclaim(struct vtl_ring *ring); /* owner: frees redo outside the ring that is written */
@@ -200,8 +201,6 @@ void vtl_poison_io(struct vtl_log *log, const struct vos_error *error);
 /* Waits until written (durable) >= target, leading where it can. OK or FAILED. slot may be NULL. */
 int vtl_write_to(struct vtl_log *log, struct vk_slot *slot, uint64_t target);
 int vtl_sync_to(struct vtl_log *log, struct vk_slot *slot, uint64_t target, bool company);
-/* Holding `write`: empty blocks up to the end of a page that is begun (S5). OK or FAILED. */
-int vtl_fill_page(struct vtl_log *log);
 /* Takes `charge` units, flushing and making segments as needed. OK, FULL, NOMEM, IO or FAILED. */
 int vtl_space_take(struct vtl_log *log, int64_t charge, struct vk_detail *detail);
 static inline void vtl_space_give(struct vtl_log *log, int64_t units) { vb_add_acq_rel(&log->space, units); }
@@ -217,6 +216,10 @@ void vtl_segment_ahead(struct vtl_log *log, unsigned quarters); /* a spare, if t
 /* Holding sync and write, the current segment full: goes on in a spare. Failure poisons. */
 int vtl_segment_switch(struct vtl_log *log, uint64_t cut_lo);
 void vtl_segments_free(struct vtl_log *log);
+/* Empty blocks behind block *seq up to the end of a page that is begun (S5), in one write; buffer has a page's room.
+ * Moves *seq, the log's check and its offset. Holding `write`, or while opening. */
+int vtl_segment_fill(struct vtl_log *log, struct vtl_segment *segment, uint8_t *buffer, uint64_t *seq, uint64_t cut,
+                     uint64_t durable_seq, struct vos_error *error);
 /* Writes the block whose payload lies in buffer to the segment. */
 int vtl_block_write(struct vtl_log *log, struct vtl_segment *segment, uint64_t offset, uint8_t *buffer,
                     struct vtl_block *block, size_t *padded, struct vos_error *error);

@@ -191,7 +191,7 @@ static void names_and_headers_round_trip(void **state) {
         assert_int_equal(vtl_segment_decode(&read, bytes, &why), VARVE_CORRUPT);
         *broken[i].word = good;
     }
-    static const uint32_t units[] = {0, 256, 513, 1u << 20};
+    static const uint32_t units[] = {0, 64, 513, 1u << 20};
     for (unsigned i = 0; i < 4; i++) {
         segment.header.unit_bytes = units[i];
         vtl_segment_encode(&segment, bytes);

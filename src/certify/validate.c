@@ -6,6 +6,7 @@
  */
 #include "base/bytes.h"
 #include "base/check.h"
+#include "base/experiment.h"
 #include "base/planted.h"
 #include "certify/certify.h"
 #include "certify/certify_int.h"
@@ -108,8 +109,9 @@ int vct_validate(struct vcc_txn *t, uint64_t cts) {
 static bool within_budget(struct vcc_txn *t) {
     const struct vcc_reads *reads = &t->reads;
     uint64_t done = (uint64_t)reads->entry_count + reads->range_count;
+    uint64_t factor = VB_SETTING(recheck_factor, RECHECK_FACTOR);
     t->reads.rechecks += done;
-    return reads->rechecks <= RECHECK_FACTOR * done + RECHECK_FREE;
+    return factor != 0 && reads->rechecks <= factor * done + RECHECK_FREE;
 }
 
 int vct_extend(struct vcc_txn *t, bool *lost) {

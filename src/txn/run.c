@@ -1,20 +1,26 @@
 /* run.c - varve_run: begin, body, commit; back off and retry with the age kept.
  *
- * Back-off is random, up to 2^min(aborts, 4) mean operation times, so that colliding transactions separate without
- * sleeping long. An attempt after three aborts in a row runs under locks (txn.c), where waiting replaces backing off.
+ * What an aborted attempt waits for decides how long its back-off is; both are random and double up to four times.
+ *  1. After a conflict the winner has committed already and nothing is left to wait for: half a microsecond, only so
+ *     that two that collide again and again do not do it in step.
+ *  2. After a wound, or whatever else a lock brought, the older one has still to wake and to take what it needs; who
+ *     comes back before that takes it away again. The measure is the mean time of a retry.
+ * An attempt after three aborts in a row runs under locks (txn.c).
+ * Measured in docs/decisions/013-back-off-by-cause.md.
  *
  * SPDX-License-Identifier: MIT
  */
 #include <string.h>
 
 #include "base/check.h"
+#include "base/experiment.h"
 #include "base/planted.h"
 #include "base/random.h"
 #include "os/os.h"
 #include "os/rcu.h"
 #include "txn/txn_int.h"
 
-enum { DOUBLINGS_MAX = 4, DOUBLINGS_CROWDED = 6, YIELD_NS = 20000 };
+enum { DOUBLINGS_MAX = 4, CONFLICT_NS = 250, SLEEP_NS = 20000, PAUSE_MAX_NS = 50000000 };
 
 /* A running mean of how long retries take, over all threads: only they are timed. An update that is lost is no loss. */
 static void note_attempt(struct vtx_pool *pool, uint64_t begun_ns) {
@@ -23,24 +29,28 @@ static void note_attempt(struct vtx_pool *pool, uint64_t begun_ns) {
     vb_store_relaxed(&pool->attempt_ns, mean - mean / 8 + took / 8);
 }
 
-/* Waits up to 2^min(n, 4) mean times of an attempt; yields rather than spins when it is long. */
-static void back_off(struct vtx_pool *pool, struct vb_random *random, unsigned aborts) {
+static uint64_t pause_limit_ns(int status, unsigned aborts, uint64_t mean_ns) {
+#ifdef VARVE_EXPERIMENTS
+    if (vb_experiment.pause_limit_ns != NULL) return vb_experiment.pause_limit_ns(status, aborts, mean_ns);
+#endif
+    uint64_t first = status == VARVE_CONFLICT ? CONFLICT_NS : mean_ns;
+    return first << (aborts < DOUBLINGS_MAX ? aborts : DOUBLINGS_MAX);
+}
+
+/* A long pause sleeps; a short one lets others run who may be what it waits for. */
+static void back_off(struct vtx_pool *pool, struct vb_random *random, int status, unsigned aborts) {
     struct vk_domain *domain = pool->config.domain;
-    bool crowded = vtx_pool_open_count(pool) > vos_cpu_count();
-    unsigned most = crowded ? DOUBLINGS_CROWDED : DOUBLINGS_MAX;
-    uint64_t limit = vb_load_relaxed(&pool->attempt_ns) << (aborts < most ? aborts : most);
-    uint64_t pause = limit > 1 ? vb_random_below(random, limit) : 0;
-    if (pause > 50000000) pause = 50000000;
-    uint64_t until = vk_now_ns(domain) + pause;
+    uint64_t limit = pause_limit_ns(status, aborts, vb_load_relaxed(&pool->attempt_ns));
+    if (limit == 0) return;
+    uint64_t pause = vb_random_below(random, limit < PAUSE_MAX_NS ? limit : PAUSE_MAX_NS);
     static const uint32_t never_changes = 0;
-    if (crowded || pause > YIELD_NS) {
-        if (pause > YIELD_NS)
-            vos_futex_wait(&never_changes, 0, pause);
-        else
-            vos_thread_yield();
+    if (pause > SLEEP_NS) {
+        vos_futex_wait(&never_changes, 0, pause);
         return;
     }
-    while (vk_now_ns(domain) < until) vb_cpu_relax();
+    uint64_t until = vk_now_ns(domain) + pause;
+    do vos_thread_yield();
+    while (vk_now_ns(domain) < until);
 }
 
 static bool worth_retrying(int status) {
@@ -107,7 +117,7 @@ int vtx_run(struct vtx_pool *pool, const varve_txn_options *options, varve_txn_f
         if (own_answer || !worth_retrying(status)) return status;
         if (aborts == 0) vb_random_init(&random, (uint64_t)(uintptr_t)&o ^ vk_now_ns(pool->config.domain));
         o.retry_token = error.retry_token;
-        back_off(pool, &random, aborts + 1);
+        back_off(pool, &random, status, aborts + 1);
         begun = vk_now_ns(pool->config.domain);
     }
 }

@@ -12,6 +12,7 @@
 
 #include "base/bytes.h"
 #include "base/check.h"
+#include "base/experiment.h"
 #include "base/planted.h"
 #include "certify/certify.h"
 #include "lockmgr/lockmgr.h"
@@ -64,8 +65,8 @@ static int choose_scheme(struct varve_txn *txn, const varve_txn_options *o, stru
                        "%s cannot serve exactly the isolation level that was asked for", cc->ops->name);
     txn->attempts = (unsigned)(o->retry_token & TOKEN_ATTEMPT_MAX);
     bool may_be_stronger = !o->exact || asked == VARVE_SERIALIZABLE;
-    cc->escalated =
-        txn->attempts >= ESCALATE_AFTER && !o->read_only && cc->ops != config->locking && may_be_stronger;
+    cc->escalated = txn->attempts >= VB_SETTING(escalate_after, ESCALATE_AFTER) && !o->read_only &&
+                    cc->ops != config->locking && may_be_stronger;
     if (cc->escalated) {
         cc->ops = config->locking;
         cc->level = VARVE_SERIALIZABLE;

@@ -20,7 +20,7 @@ struct vk_limits {
     unsigned leaf_fanout;       /* records per leaf, 4..64 */
     unsigned inner_fanout;      /* children per inner node, 4..64 */
     size_t log_buffer_bytes;    /* redo ring of a slot, 512..1 MiB */
-    size_t log_unit_bytes;      /* padding of log blocks: 4096, 512 in tests */
+    size_t log_unit_bytes;      /* what a sync of the log covers in whole: 4096, 512 in tests */
     uint64_t segment_first_bytes, segment_max_bytes;
     size_t chunk_bytes;         /* version chunk, 1 KiB..64 KiB */
     unsigned scan_small;        /* rows up to which a scan keeps a node set; beyond it the range is re-scanned */

@@ -18,6 +18,7 @@
  * | 48 | 8 | durable_seq: last block that a completed sync covers | 56 | 8 | sum of the block before |
  * | 64 | 8 | wall clock, ns | 72 | 4 | raw bytes | 76 | 1 | codec | 77 | 3 | zero | 80 | 8 | zero |
  * | 88 | 8 | XXH3-64 of the whole block, padding included, with this field zero; seed: vk_file_seed of its offset |
+ * A block without payload, whose cut_lo is its cut_hi, fills a page or closes the log.
  * The transactions of one cut that need more than one block (MORE, PART) count whole or not at all.
  *
  * | payload: transactions in any order | |

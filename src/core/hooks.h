@@ -57,9 +57,9 @@ struct vk_hooks {
     ((domain)->hooks.fault != NULL &&                                                                     \
      (domain)->hooks.fault((domain)->hooks.arg, vk_fault_names[VK_FAULT_##point]))
 /* Somebody asks for faults: a short way round an allocation is not taken, lest it go round its fault point. */
-#define VK_FAULTS(domain) ((domain)->hooks.fault != NULL)
+#define VK_FAULTS_WANTED(domain) ((domain)->hooks.fault != NULL)
 #else
-#define VK_FAULTS(domain) ((void)(domain), false)
+#define VK_FAULTS_WANTED(domain) ((void)(domain), false)
 #define VK_YIELD(domain, point) ((void)(domain))
 #define VK_FAULT(domain, point) ((void)(domain), false)
 #endif

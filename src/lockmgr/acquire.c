@@ -78,7 +78,7 @@ static bool share(struct vcc_txn *t, struct vst_record *record) {
 }
 
 int vlm_acquire(struct vcc_txn *t, struct vst_record *record, enum vlm_mode mode) {
-    if (mode == VLM_S && !VK_FAULTS(t->domain) && vb_likely(share(t, record))) return VARVE_OK;
+    if (mode == VLM_S && !VK_FAULTS_WANTED(t->domain) && vb_likely(share(t, record))) return VARVE_OK;
     vlm_become_holder(t);
     int status = vlm_check_wound(t);
     if (vb_likely(status == VARVE_OK)) status = lease_bit(t, mode);

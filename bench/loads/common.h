@@ -28,6 +28,13 @@ static inline void bl_key_text(struct bl_key *key, const char *text, size_t room
 }
 static inline varve_slice bl_slice(const struct bl_key *key) { return (varve_slice){key->bytes, key->size}; }
 
+/* The key of a row that has but a number. */
+static inline struct bl_key bl_numbered(uint8_t table, uint64_t number) {
+    struct bl_key key = bl_key_of(table);
+    bl_key_add(&key, number, 8);
+    return key;
+}
+
 static inline int bl_refuse(struct bl_run *run, int status, const char *text) {
     snprintf(run->text, sizeof(run->text), "%s: %s", run->load->name, text);
     return status;
@@ -64,6 +71,17 @@ static inline int bl_write(struct bl_session *s, varve_slice key, const void *ro
     return s->run->engine->put(s->txn, key, (varve_slice){row, size});
 }
 
+/* Rows that are one number. */
+static inline int bl_get_number(struct bl_session *s, uint8_t table, uint64_t number, bool to_write, int64_t *value) {
+    struct bl_key key = bl_numbered(table, number);
+    return to_write ? bl_read_to_write(s, bl_slice(&key), value, sizeof(*value))
+                    : bl_read(s, bl_slice(&key), value, sizeof(*value));
+}
+static inline int bl_set_number(struct bl_session *s, uint8_t table, uint64_t number, int64_t value) {
+    struct bl_key key = bl_numbered(table, number);
+    return bl_write(s, bl_slice(&key), &value, sizeof(value));
+}
+
 /* Inserts a row that is not there yet; engines without such a call put it. */
 static inline int bl_insert(struct bl_session *s, varve_slice key, varve_slice value) {
     const struct peer *engine = s->run->engine;
@@ -76,12 +94,13 @@ struct bl_batch {
     uint64_t first, end;
     int64_t count[4];
 };
-/* This part of rows 0 .. records-1 in batches of 500; the counts of those that committed go to the first tallies. */
+enum { BL_FILL_BATCH = 1000 }; /* rows of a transaction: the same for every load and engine, so that fills compare */
+/* This part of rows 0 .. records-1 in batches; the counts of those that committed go to the first tallies. */
 static inline int bl_fill_rows(struct bl_session *s, unsigned part, unsigned parts,
                                int (*fn)(struct bl_session *session, void *batch)) {
     uint64_t records = s->run->settings.records, first = records * part / parts, end = records * (part + 1) / parts;
-    for (; first < end; first += 500) {
-        struct bl_batch batch = {first, first + 500 < end ? first + 500 : end, {0}};
+    for (; first < end; first += BL_FILL_BATCH) {
+        struct bl_batch batch = {first, first + BL_FILL_BATCH < end ? first + BL_FILL_BATCH : end, {0}};
         BL_TRY(bl_transaction(s, false, fn, &batch));
         for (unsigned i = 0; i < 4; i++) s->tally[i] += batch.count[i];
     }

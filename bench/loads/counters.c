@@ -13,21 +13,6 @@
 enum { COUNTER = 'n', PAIR = 'p', ACCOUNT = 'a', START = 100, AUDIT_PERCENT = 1, ACCOUNTS = 1000 };
 enum { COMMITS, WRONG_AUDITS, WRONG_PAIRS = WRONG_AUDITS }; /* tally */
 
-static struct bl_key key_of(uint8_t table, uint64_t number) {
-    struct bl_key key = bl_key_of(table);
-    bl_key_add(&key, number, 8);
-    return key;
-}
-static int get_number(struct bl_session *s, uint8_t table, uint64_t number, bool to_write, int64_t *value) {
-    struct bl_key key = key_of(table, number);
-    return to_write ? bl_read_to_write(s, bl_slice(&key), value, sizeof(*value))
-                    : bl_read(s, bl_slice(&key), value, sizeof(*value));
-}
-static int set_number(struct bl_session *s, uint8_t table, uint64_t number, int64_t value) {
-    struct bl_key key = key_of(table, number);
-    return bl_write(s, bl_slice(&key), &value, sizeof(value));
-}
-
 struct rows {
     uint8_t table;
     uint64_t count;
@@ -35,7 +20,7 @@ struct rows {
 };
 static int put_rows(struct bl_session *s, void *arg) {
     const struct rows *rows = arg;
-    for (uint64_t i = 0; i < rows->count; i++) BL_TRY(set_number(s, rows->table, i, rows->value));
+    for (uint64_t i = 0; i < rows->count; i++) BL_TRY(bl_set_number(s, rows->table, i, rows->value));
     return VARVE_OK;
 }
 static int fill_rows(struct bl_session *s, unsigned part, struct rows rows) {
@@ -69,12 +54,12 @@ static int raise_counter(struct bl_session *s, unsigned kind) {
     const struct peer *engine = s->run->engine;
     (void)kind;
     if (s->run->settings.use_add && engine->add != NULL) {
-        struct bl_key key = key_of(COUNTER, s->draw[0]);
+        struct bl_key key = bl_numbered(COUNTER, s->draw[0]);
         s->writes++;
         return engine->add(s->txn, bl_slice(&key), 1);
     }
-    BL_TRY(get_number(s, COUNTER, s->draw[0], true, &value));
-    return set_number(s, COUNTER, s->draw[0], value + 1);
+    BL_TRY(bl_get_number(s, COUNTER, s->draw[0], true, &value));
+    return bl_set_number(s, COUNTER, s->draw[0], value + 1);
 }
 
 static int verify_counters(struct bl_run *run, struct bl_session *sessions, unsigned count) {
@@ -101,14 +86,14 @@ static int take_one(struct bl_session *s, unsigned kind) {
     int64_t x, y;
     uint64_t pair = s->draw[0] * 2;
     (void)kind;
-    BL_TRY(get_number(s, PAIR, pair, false, &x));
-    BL_TRY(get_number(s, PAIR, pair + 1, false, &y));
+    BL_TRY(bl_get_number(s, PAIR, pair, false, &x));
+    BL_TRY(bl_get_number(s, PAIR, pair + 1, false, &y));
     s->draw[2] = x + y < 0;
     if (x + y < 1) { /* empty: fill it again, so that the load goes on */
-        BL_TRY(set_number(s, PAIR, pair, START));
-        return set_number(s, PAIR, pair + 1, START);
+        BL_TRY(bl_set_number(s, PAIR, pair, START));
+        return bl_set_number(s, PAIR, pair + 1, START);
     }
-    return s->draw[1] == 0 ? set_number(s, PAIR, pair, x - 1) : set_number(s, PAIR, pair + 1, y - 1);
+    return s->draw[1] == 0 ? bl_set_number(s, PAIR, pair, x - 1) : bl_set_number(s, PAIR, pair + 1, y - 1);
 }
 
 static void done_take(struct bl_session *s, unsigned kind, bool committed) {
@@ -178,11 +163,11 @@ static int transfer_or_audit(struct bl_session *s, unsigned kind) {
         s->draw[2] = sum.sum != (int64_t)accounts(s->run) * START;
         return VARVE_OK;
     }
-    BL_TRY(get_number(s, ACCOUNT, s->draw[0], true, &from));
-    BL_TRY(get_number(s, ACCOUNT, s->draw[1], true, &to));
+    BL_TRY(bl_get_number(s, ACCOUNT, s->draw[0], true, &from));
+    BL_TRY(bl_get_number(s, ACCOUNT, s->draw[1], true, &to));
     if (from < 1) return BL_ROLLBACK;
-    BL_TRY(set_number(s, ACCOUNT, s->draw[0], from - 1));
-    return set_number(s, ACCOUNT, s->draw[1], to + 1);
+    BL_TRY(bl_set_number(s, ACCOUNT, s->draw[0], from - 1));
+    return bl_set_number(s, ACCOUNT, s->draw[1], to + 1);
 }
 
 static void done_bank(struct bl_session *s, unsigned kind, bool committed) {

@@ -2,8 +2,9 @@
  *
  * Rows are accounts; a value begins with a balance. Thread 0 only reads: one read-only transaction goes over all rows in
  * key order, in chunks spread over scan_seconds by the clock, so that its snapshot is as old as that at the end whatever
- * the engine's speed. The other threads move one unit between two rows drawn by theta. The shape is that of mixed loads as
- * in Cole et al., The mixed workload CH-benCHmark, DBTest 2011, cut down to the one thing that hurts: an old snapshot.
+ * the engine's speed. With scan_seconds 0 it only waits, which tells what the others do without it. They move one unit
+ * between two rows drawn by theta. The shape is that of mixed loads as in Cole et al., The mixed workload CH-benCHmark,
+ * DBTest 2011, cut down to the one thing that hurts: an old snapshot.
  *
  * Invariant: every committed read of everything sees all rows and the constant total (at snapshot and above), and so does
  * the check. When the run ends a reader under way goes on without its pace.
@@ -23,15 +24,10 @@ struct htap {
     struct bl_zipf zipf;
 };
 
-static struct bl_key key_of(uint64_t row) {
-    struct bl_key key = bl_key_of(TABLE);
-    bl_key_add(&key, row, 8);
-    return key;
-}
-
 static int prepare(struct bl_run *run) {
     const struct bl_settings *o = &run->settings;
-    if (o->threads < 2) return bl_refuse(run, VARVE_INVALID, "two threads at least: thread 0 is the reader (--threads)");
+    if (o->threads < 2 && !run->generator)
+        return bl_refuse(run, VARVE_INVALID, "two threads at least: thread 0 is the reader (--threads)");
     if (o->records < 2) return bl_refuse(run, VARVE_INVALID, "two rows at least (--records)");
     if (o->value_bytes < VALUE_LEAST || o->value_bytes > VALUE_MOST)
         return bl_refuse(run, VARVE_INVALID, "values of 8 to 4000 bytes");
@@ -49,7 +45,7 @@ static void release(struct bl_run *run) {
 }
 
 static int put_balance(struct bl_session *s, uint64_t row, int64_t balance) {
-    struct bl_key key = key_of(row);
+    struct bl_key key = bl_numbered(TABLE, row);
     size_t size = s->run->settings.value_bytes;
     memset(s->buffer, (int)(row & 0x7f), size);
     memcpy(s->buffer, &balance, sizeof(balance));
@@ -57,7 +53,7 @@ static int put_balance(struct bl_session *s, uint64_t row, int64_t balance) {
 }
 
 static int get_balance(struct bl_session *s, uint64_t row, int64_t *balance) {
-    struct bl_key key = key_of(row);
+    struct bl_key key = bl_numbered(TABLE, row);
     BL_TRY(bl_read_to_write(s, bl_slice(&key), s->buffer, s->run->settings.value_bytes));
     memcpy(balance, s->buffer, sizeof(*balance));
     return VARVE_OK;
@@ -75,25 +71,6 @@ static int fill(struct bl_run *run, struct bl_session *s, unsigned part, unsigne
 
 /* --- transactions ------------------------------------------------------------------------------------------------- */
 
-static unsigned draw(struct bl_session *s) {
-    const struct htap *h = s->run->state;
-    uint64_t rows = h->zipf.count;
-    if (s->thread == 0) return READ_ALL;
-    s->draw[0] = bl_scramble(bl_zipf_rank(&h->zipf, &s->random), rows);
-    do s->draw[1] = bl_scramble(bl_zipf_rank(&h->zipf, &s->random), rows);
-    while (rows > 2 && s->draw[1] == s->draw[0]);
-    if (s->draw[1] == s->draw[0]) s->draw[1] = 1 - s->draw[0];
-    return TRANSFER;
-}
-
-static int transfer(struct bl_session *s) {
-    int64_t from, to;
-    BL_TRY(get_balance(s, s->draw[0], &from));
-    BL_TRY(get_balance(s, s->draw[1], &to));
-    BL_TRY(put_balance(s, s->draw[0], from - 1));
-    return put_balance(s, s->draw[1], to + 1);
-}
-
 static uint64_t now_ns(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
@@ -107,6 +84,29 @@ static void wait_until(const struct bl_run *run, uint64_t due_ns) {
         struct timespec nap = {0, due_ns - now < NAP_NS ? (long)(due_ns - now) : NAP_NS};
         (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &nap, NULL);
     }
+}
+
+/* Alone, on the engine that does nothing, thread 0 is a writer. */
+static unsigned draw(struct bl_session *s) {
+    const struct htap *h = s->run->state;
+    uint64_t rows = h->zipf.count;
+    if (s->thread == 0 && s->run->settings.threads > 1) {
+        if (s->run->settings.scan_seconds == 0) wait_until(s->run, UINT64_MAX);
+        return READ_ALL;
+    }
+    s->draw[0] = bl_scramble(bl_zipf_rank(&h->zipf, &s->random), rows);
+    do s->draw[1] = bl_scramble(bl_zipf_rank(&h->zipf, &s->random), rows);
+    while (rows > 2 && s->draw[1] == s->draw[0]);
+    if (s->draw[1] == s->draw[0]) s->draw[1] = 1 - s->draw[0];
+    return TRANSFER;
+}
+
+static int transfer(struct bl_session *s) {
+    int64_t from, to;
+    BL_TRY(get_balance(s, s->draw[0], &from));
+    BL_TRY(get_balance(s, s->draw[1], &to));
+    BL_TRY(put_balance(s, s->draw[0], from - 1));
+    return put_balance(s, s->draw[1], to + 1);
 }
 
 struct pass {

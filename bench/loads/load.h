@@ -29,10 +29,11 @@ struct bl_settings {
     uint32_t read_ratio;  /* percent */
     double theta;         /* skew of keys: 0 = uniform, below 1 */
     bool string_keys;     /* keys of 16 characters with a common prefix; else 8 big-endian bytes */
+    bool sorted_keys;     /* plain loads: rows are filled in the order of their keys; else all over them */
     bool use_get_many, use_add, use_for_update;
     uint32_t warehouses;  /* TPC-C */
     uint32_t hot;         /* SmallBank and counters: size of the hot set */
-    uint32_t scan_seconds; /* HTAP: how long a reader takes */
+    uint32_t scan_seconds; /* HTAP: how long a reader takes; 0: there is none */
     unsigned threads;
     uint64_t seed;
 };

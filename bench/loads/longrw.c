@@ -22,12 +22,6 @@ struct longrw {
     struct bl_zipf zipf;
 };
 
-static struct bl_key key_of(uint64_t row) {
-    struct bl_key key = bl_key_of(TABLE);
-    bl_key_add(&key, row, 8);
-    return key;
-}
-
 static int prepare(struct bl_run *run) {
     const struct bl_settings *o = &run->settings;
     if (o->records == 0) return bl_refuse(run, VARVE_INVALID, "records must be above 0");
@@ -47,7 +41,7 @@ static void release(struct bl_run *run) {
 }
 
 static int put_row(struct bl_session *s, uint64_t row, int64_t counter) {
-    struct bl_key key = key_of(row);
+    struct bl_key key = bl_numbered(TABLE, row);
     size_t size = s->run->settings.value_bytes;
     memset(s->buffer, (int)(row & 0x7f), size);
     memcpy(s->buffer, &counter, sizeof(counter));
@@ -56,7 +50,7 @@ static int put_row(struct bl_session *s, uint64_t row, int64_t counter) {
 }
 
 static int get_row(struct bl_session *s, uint64_t row, bool to_write, int64_t *counter) {
-    struct bl_key key = key_of(row);
+    struct bl_key key = bl_numbered(TABLE, row);
     uint64_t stored;
     size_t size = s->run->settings.value_bytes;
     BL_TRY(to_write ? bl_read_to_write(s, bl_slice(&key), s->buffer, size) : bl_read(s, bl_slice(&key), s->buffer, size));

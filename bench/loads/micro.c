@@ -1,19 +1,16 @@
 /* micro.c - the plain loads: reads, reads with changes, one change, a scan, and inserts.
  *
- * Rows are numbered; a key is a row's number, scrambled, as 16 hexadecimal digits or 8 big-endian bytes. A value begins
- * with a counter that every change raises by one and with the row's number. The invariant: every row of the fill is there with
- * its own number and length, and the counters of all rows sum up to the changes that were committed; inserted rows are
- * there once each.
+ * Rows are numbered; a key is a row's number, scrambled unless sorted_keys, as 16 hexadecimal digits or 8 big-endian
+ * bytes. A value begins with a counter that every change raises by one and with the row's number. The invariant: every row
+ * of the fill is there with its own number and length, and the counters of all rows sum up to the changes that were
+ * committed; inserted rows are there once each.
  *
  * SPDX-License-Identifier: MIT
  */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
+#include "bench/loads/common.h"
 #include "bench/loads/loads.h"
 
-enum { STRING_KEY = 16, BINARY_KEY = 8, VALUE_LEAST = 16, VALUE_MOST = 4000, OPS_MOST = 16, SCAN_ROWS = 100, BATCH = 500 };
+enum { STRING_KEY = 16, BINARY_KEY = 8, VALUE_LEAST = 16, VALUE_MOST = 4000, OPS_MOST = 16, SCAN_ROWS = 100 };
 enum { CHANGES, INSERTS }; /* tally */
 
 struct micro {
@@ -36,7 +33,7 @@ static varve_slice key_at(const struct bl_settings *o, uint64_t place, uint8_t k
 static uint64_t place_of(uint64_t row) { return row * UINT64_C(0x9e3779b97f4a7c15); }
 
 static varve_slice row_key(const struct bl_settings *o, uint64_t row, uint8_t key[STRING_KEY]) {
-    return key_at(o, place_of(row), key);
+    return key_at(o, o->sorted_keys ? row : place_of(row), key);
 }
 
 static varve_slice value_of(struct bl_session *s, uint64_t counter, uint64_t row) {
@@ -47,20 +44,15 @@ static varve_slice value_of(struct bl_session *s, uint64_t counter, uint64_t row
     return VARVE_SLICE(s->buffer, size);
 }
 
-static int refuse(struct bl_run *run, int status, const char *text) {
-    snprintf(run->text, sizeof(run->text), "%s: %s", run->load->name, text);
-    return status;
-}
-
 static int prepare(struct bl_run *run) {
     const struct bl_settings *o = &run->settings;
-    if (o->records == 0) return refuse(run, VARVE_INVALID, "records must be above 0");
+    if (o->records == 0) return bl_refuse(run, VARVE_INVALID, "records must be above 0");
     if (o->value_bytes < VALUE_LEAST || o->value_bytes > VALUE_MOST)
-        return refuse(run, VARVE_INVALID, "values of 16 to 4000 bytes");
-    if (o->ops_per_txn == 0 || o->ops_per_txn > OPS_MOST) return refuse(run, VARVE_INVALID, "1 to 16 operations a transaction");
-    if (o->theta < 0 || o->theta >= 1) return refuse(run, VARVE_INVALID, "theta from 0 to below 1");
+        return bl_refuse(run, VARVE_INVALID, "values of 16 to 4000 bytes");
+    if (o->ops_per_txn == 0 || o->ops_per_txn > OPS_MOST) return bl_refuse(run, VARVE_INVALID, "1 to 16 operations a transaction");
+    if (o->theta < 0 || o->theta >= 1) return bl_refuse(run, VARVE_INVALID, "theta from 0 to below 1");
     struct micro *m = calloc(1, sizeof(*m));
-    if (m == NULL) return refuse(run, VARVE_NOMEM, "out of memory");
+    if (m == NULL) return bl_refuse(run, VARVE_NOMEM, "out of memory");
     bl_zipf_init(&m->zipf, o->records, o->theta);
     run->state = m;
     return VARVE_OK;
@@ -73,28 +65,17 @@ static void release(struct bl_run *run) {
 
 /* --- filling ------------------------------------------------------------------------------------------------------ */
 
-struct batch {
-    uint64_t first, end;
-};
-
 static int fill_batch(struct bl_session *s, void *arg) {
-    const struct batch *batch = arg;
+    const struct bl_batch *batch = arg;
     uint8_t key[STRING_KEY];
-    for (uint64_t row = batch->first; row < batch->end; row++) {
-        int status = s->run->engine->put(s->txn, row_key(settings(s), row, key), value_of(s, 0, row));
-        if (status != VARVE_OK) return status;
-    }
+    for (uint64_t row = batch->first; row < batch->end; row++)
+        BL_TRY(s->run->engine->put(s->txn, row_key(settings(s), row, key), value_of(s, 0, row)));
     return VARVE_OK;
 }
 
 static int fill(struct bl_run *run, struct bl_session *s, unsigned part, unsigned parts) {
-    uint64_t records = run->settings.records, first = records * part / parts, end = records * (part + 1) / parts;
-    for (; first < end; first += BATCH) {
-        struct batch batch = {first, first + BATCH < end ? first + BATCH : end};
-        int status = bl_transaction(s, false, fill_batch, &batch);
-        if (status != VARVE_OK) return status;
-    }
-    return VARVE_OK;
+    (void)run;
+    return bl_fill_rows(s, part, parts, fill_batch);
 }
 
 static int fill_nothing(struct bl_run *run, struct bl_session *s, unsigned part, unsigned parts) {
@@ -232,10 +213,7 @@ static uint64_t inserted_place(const struct bl_session *s, uint64_t number, bool
 
 static int insert_at(struct bl_session *s, uint64_t place) {
     uint8_t key[STRING_KEY];
-    const struct peer *engine = s->run->engine;
-    varve_slice name = key_at(settings(s), place, key), value = value_of(s, 0, place);
-    s->writes++;
-    return engine->insert != NULL ? engine->insert(s->txn, name, value) : engine->put(s->txn, name, value);
+    return bl_insert(s, key_at(settings(s), place, key), value_of(s, 0, place));
 }
 
 static int body_insert_sorted(struct bl_session *s, unsigned kind) {
@@ -275,7 +253,7 @@ static int compare_counts(struct bl_run *run, struct bl_session *sessions, unsig
         rows += (uint64_t)sessions[i].tally[INSERTS];
     }
     int status = bl_transaction(&sessions[0], true, sum_all, &t);
-    if (status != VARVE_OK) return refuse(run, status, "the check could not read the rows");
+    if (status != VARVE_OK) return bl_refuse(run, status, "the check could not read the rows");
     /* Below repeatable read an update may be lost: that is the level, and no fault. */
     bool lossy = run->level != 0 && run->level < VARVE_REPEATABLE_READ;
     if (t.rows == rows && (lossy ? t.sum <= changes : t.sum == changes)) return VARVE_OK;

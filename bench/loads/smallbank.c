@@ -11,25 +11,9 @@
 #include "bench/loads/loads.h"
 
 enum kind { BALANCE, DEPOSIT_CHECKING, TRANSACT_SAVINGS, AMALGAMATE, WRITE_CHECK, SEND_PAYMENT };
-enum { SAVINGS = 's', CHECKING = 'c', START = 10000, OVERDRAWN = BL_ROLLBACK, BATCH = 500 };
+enum { SAVINGS = 's', CHECKING = 'c', START = 10000, OVERDRAWN = BL_ROLLBACK };
 enum { MOVED, LAST_DELTA }; /* tally: sum of committed changes; that of the attempt before done */
 enum { FIRST, SECOND, AMOUNT }; /* draw */
-
-static struct bl_key key_of(uint8_t table, uint64_t customer) {
-    struct bl_key key = bl_key_of(table);
-    bl_key_add(&key, customer, 8);
-    return key;
-}
-
-static int get_balance(struct bl_session *s, uint8_t table, uint64_t customer, bool to_write, int64_t *balance) {
-    struct bl_key key = key_of(table, customer);
-    return to_write ? bl_read_to_write(s, bl_slice(&key), balance, sizeof(*balance))
-                    : bl_read(s, bl_slice(&key), balance, sizeof(*balance));
-}
-static int set_balance(struct bl_session *s, uint8_t table, uint64_t customer, int64_t balance) {
-    struct bl_key key = key_of(table, customer);
-    return bl_write(s, bl_slice(&key), &balance, sizeof(balance));
-}
 
 static int prepare(struct bl_run *run) {
     const struct bl_settings *o = &run->settings;
@@ -38,26 +22,17 @@ static int prepare(struct bl_run *run) {
     return VARVE_OK;
 }
 
-struct batch {
-    uint64_t first, end;
-};
 static int fill_batch(struct bl_session *s, void *arg) {
-    const struct batch *batch = arg;
-    int status = VARVE_OK;
-    for (uint64_t c = batch->first; c < batch->end && status == VARVE_OK; c++) {
-        status = set_balance(s, SAVINGS, c, START);
-        if (status == VARVE_OK) status = set_balance(s, CHECKING, c, START);
-    }
-    return status;
-}
-static int fill(struct bl_run *run, struct bl_session *s, unsigned part, unsigned parts) {
-    uint64_t records = run->settings.records, first = records * part / parts, end = records * (part + 1) / parts;
-    for (; first < end; first += BATCH) {
-        struct batch batch = {first, first + BATCH < end ? first + BATCH : end};
-        int status = bl_transaction(s, false, fill_batch, &batch);
-        if (status != VARVE_OK) return status;
+    const struct bl_batch *batch = arg;
+    for (uint64_t c = batch->first; c < batch->end; c++) {
+        BL_TRY(bl_set_number(s, SAVINGS, c, START));
+        BL_TRY(bl_set_number(s, CHECKING, c, START));
     }
     return VARVE_OK;
+}
+static int fill(struct bl_run *run, struct bl_session *s, unsigned part, unsigned parts) {
+    (void)run;
+    return bl_fill_rows(s, part, parts, fill_batch);
 }
 
 static uint64_t draw_customer(struct bl_session *s) {
@@ -79,39 +54,39 @@ static unsigned draw(struct bl_session *s) {
 
 static int amalgamate(struct bl_session *s, uint64_t from, uint64_t to) {
     int64_t savings, checking, target;
-    BL_TRY(get_balance(s, SAVINGS, from, true, &savings));
-    BL_TRY(get_balance(s, CHECKING, from, true, &checking));
-    BL_TRY(get_balance(s, CHECKING, to, true, &target));
-    BL_TRY(set_balance(s, SAVINGS, from, 0));
-    BL_TRY(set_balance(s, CHECKING, from, 0));
-    return set_balance(s, CHECKING, to, target + savings + checking);
+    BL_TRY(bl_get_number(s, SAVINGS, from, true, &savings));
+    BL_TRY(bl_get_number(s, CHECKING, from, true, &checking));
+    BL_TRY(bl_get_number(s, CHECKING, to, true, &target));
+    BL_TRY(bl_set_number(s, SAVINGS, from, 0));
+    BL_TRY(bl_set_number(s, CHECKING, from, 0));
+    return bl_set_number(s, CHECKING, to, target + savings + checking);
 }
 
 static int write_check(struct bl_session *s, uint64_t customer, int64_t amount) {
     int64_t savings, checking;
-    BL_TRY(get_balance(s, SAVINGS, customer, false, &savings));
-    BL_TRY(get_balance(s, CHECKING, customer, true, &checking));
+    BL_TRY(bl_get_number(s, SAVINGS, customer, false, &savings));
+    BL_TRY(bl_get_number(s, CHECKING, customer, true, &checking));
     if (savings + checking < amount) amount++; /* the penalty */
     s->tally[LAST_DELTA] = -amount;
-    return set_balance(s, CHECKING, customer, checking - amount);
+    return bl_set_number(s, CHECKING, customer, checking - amount);
 }
 
 static int send_payment(struct bl_session *s, uint64_t from, uint64_t to, int64_t amount) {
     int64_t source, target;
-    BL_TRY(get_balance(s, CHECKING, from, true, &source));
+    BL_TRY(bl_get_number(s, CHECKING, from, true, &source));
     if (source < amount) return OVERDRAWN;
-    BL_TRY(get_balance(s, CHECKING, to, true, &target));
-    BL_TRY(set_balance(s, CHECKING, from, source - amount));
-    return set_balance(s, CHECKING, to, target + amount);
+    BL_TRY(bl_get_number(s, CHECKING, to, true, &target));
+    BL_TRY(bl_set_number(s, CHECKING, from, source - amount));
+    return bl_set_number(s, CHECKING, to, target + amount);
 }
 
 /* By `amount`, to either side. */
 static int change(struct bl_session *s, uint8_t table, uint64_t customer, int64_t amount) {
     int64_t balance;
-    BL_TRY(get_balance(s, table, customer, true, &balance));
+    BL_TRY(bl_get_number(s, table, customer, true, &balance));
     if (balance + amount < 0) return OVERDRAWN;
     s->tally[LAST_DELTA] = amount;
-    return set_balance(s, table, customer, balance + amount);
+    return bl_set_number(s, table, customer, balance + amount);
 }
 
 static int body(struct bl_session *s, unsigned kind) {
@@ -120,8 +95,8 @@ static int body(struct bl_session *s, unsigned kind) {
     s->tally[LAST_DELTA] = 0;
     switch ((enum kind)kind) {
     case BALANCE:
-        BL_TRY(get_balance(s, SAVINGS, first, false, &savings));
-        return get_balance(s, CHECKING, first, false, &checking);
+        BL_TRY(bl_get_number(s, SAVINGS, first, false, &savings));
+        return bl_get_number(s, CHECKING, first, false, &checking);
     case DEPOSIT_CHECKING: return change(s, CHECKING, first, amount);
     case TRANSACT_SAVINGS: return change(s, SAVINGS, first, amount % 2 == 0 ? amount : -amount);
     case AMALGAMATE: return amalgamate(s, first, second);

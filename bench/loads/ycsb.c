@@ -12,7 +12,7 @@
 #include "bench/loads/loads.h"
 
 enum operation { READ, UPDATE, INSERT, SCAN, CHANGE, OPERATIONS };
-enum { TABLE = 'y', OPS_MOST = 16, SCAN_MOST = 100, BATCH = 500, VALUE_LEAST = 16, VALUE_MOST = 4000 };
+enum { TABLE = 'y', OPS_MOST = 16, SCAN_MOST = 100, VALUE_LEAST = 16, VALUE_MOST = 4000 };
 enum { INSERTED }; /* tally */
 
 struct ycsb {
@@ -62,27 +62,18 @@ static void release(struct bl_run *run) {
     run->state = NULL;
 }
 
-struct batch {
-    uint64_t first, end;
-};
 static int fill_batch(struct bl_session *s, void *arg) {
-    const struct batch *batch = arg;
+    const struct bl_batch *batch = arg;
     for (uint64_t row = batch->first; row < batch->end; row++) {
         struct bl_key key = key_of(s, row);
-        int status = s->run->engine->put(s->txn, bl_slice(&key), value_of(s, row));
-        if (status != VARVE_OK) return status;
+        BL_TRY(s->run->engine->put(s->txn, bl_slice(&key), value_of(s, row)));
     }
     return VARVE_OK;
 }
 
 static int fill(struct bl_run *run, struct bl_session *s, unsigned part, unsigned parts) {
-    uint64_t records = run->settings.records, first = records * part / parts, end = records * (part + 1) / parts;
-    for (; first < end; first += BATCH) {
-        struct batch batch = {first, first + BATCH < end ? first + BATCH : end};
-        int status = bl_transaction(s, false, fill_batch, &batch);
-        if (status != VARVE_OK) return status;
-    }
-    return VARVE_OK;
+    (void)run;
+    return bl_fill_rows(s, part, parts, fill_batch);
 }
 
 /* Numbers behind the filled rows: each thread takes every threads-th. */

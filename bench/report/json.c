@@ -58,6 +58,7 @@ static void write_question(FILE *out, const struct br_report *report, const stru
     whole(out, "records_asked", s->records);
     whole(out, "value_bytes", s->value_bytes);
     text(out, "keys", s->string_keys ? "string" : "binary");
+    text(out, "key_order", s->sorted_keys ? "sorted" : "random");
     whole(out, "ops_per_txn", s->ops_per_txn);
     whole(out, "read_ratio", s->read_ratio);
     whole(out, "warehouses", s->warehouses);

@@ -1,7 +1,10 @@
 /* recover.c - from the files to the state: the checkpoint's runs, then the log above their cut, last writer wins.
  *
- * Both are applied by several threads at once through vst_apply, which orders by cts alone. The manifest says which
- * runs and which log are live. No algorithm of any scheme runs, so a database written under one opens under another.
+ * Both are applied by several threads at once through vst_apply_many, which orders by cts alone. So each thread may keep
+ * changes back until it has some of one table, whose look-ups then overlap; what it still has at the end is applied by the
+ * caller, before anyone can see the database. Nobody reads meanwhile, so no before-images are made. The manifest says
+ * which runs and which log are live. No algorithm of any scheme runs, so a database written under one opens under
+ * another.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -13,11 +16,22 @@
 #include "db/db_int.h"
 #include "os/rcu.h"
 
+enum { TOGETHER = 8, KEPT_BYTES = 1024, BATCHES = 4 };
+
+/* Changes of one table that a thread keeps back, with their bytes. */
+struct batch {
+    struct varve_table *table;
+    size_t count;
+    struct vst_logged changes[TOGETHER];
+    uint8_t bytes[TOGETHER][KEPT_BYTES];
+};
+
 /* What one recovery thread applies with. */
 struct worker {
     struct varve_db *db;
     struct vb_heap *heap;
-    struct vst_versions *versions;
+    struct batch batches[BATCHES]; /* of a table: by its id */
+    bool fresh;                    /* rows of a run: their keys are new, as a rule */
     struct vrn_reader *reader;
     size_t *next_block; /* shared: the next block of the run to take */
     struct vos_thread *thread;
@@ -42,30 +56,54 @@ static int workers_open(struct varve_db *db) {
         w->db = db;
         w->heap = vb_heap_open(db->memory, db->domain.slot_count + 3 + i);
         if (w->heap == NULL) return VARVE_NOMEM;
-        VB_TRY(vst_versions_open(db->store, w->heap, &w->versions));
     }
     return VARVE_OK;
 }
 
-/* The versions made while recovering serve nobody, but their memory is the store's until it closes. */
+/* What was made with the heaps is the store's until it closes. */
 void vdb_recovery_release(struct varve_db *db) {
     struct vdb_recovery *recovery = db->recovery;
     if (recovery == NULL) return;
-    for (unsigned i = 0; i < recovery->count; i++) {
-        struct worker *w = &recovery->workers[i];
-        if (w->versions != NULL) vst_versions_close(w->versions);
-        if (w->heap != NULL) vb_heap_close(w->heap);
-    }
+    for (unsigned i = 0; i < recovery->count; i++)
+        if (recovery->workers[i].heap != NULL) vb_heap_close(recovery->workers[i].heap);
     vb_free(recovery, sizeof *recovery);
     db->recovery = NULL;
 }
 
-static int apply_row(struct worker *w, uint32_t table_id, varve_slice key, varve_slice value, bool ghost,
-                     uint64_t cts) {
-    struct varve_table *table = vdb_table_by_id(w->db, table_id);
-    if (table == NULL) return VARVE_OK; /* dropped since */
+static int apply_batch(struct worker *w, struct batch *batch) {
+    size_t count = batch->count;
+    batch->count = 0;
+    return count != 0 ? vst_apply_many(batch->table->tree, NULL, w->heap, batch->changes, count, w->fresh) : VARVE_OK;
+}
+
+/* The caller's bytes are its own again. Rows too large to be kept back are applied at once. */
+static int apply_row(struct worker *w, uint32_t table_id, const struct vst_logged *change) {
+    struct batch *batch = &w->batches[table_id % BATCHES];
+    if (batch->table == NULL || batch->table->id != table_id) {
+        VB_TRY(apply_batch(w, batch));
+        batch->table = vdb_table_by_id(w->db, table_id);
+        if (batch->table == NULL) return VARVE_OK; /* dropped since */
+    }
     w->rows++;
-    return vst_apply(table->tree, w->versions, w->heap, key, value, ghost, cts);
+    varve_slice key = change->key, value = change->value;
+    if (key.size > KEPT_BYTES || value.size > KEPT_BYTES - key.size)
+        return vst_apply_many(batch->table->tree, NULL, w->heap, change, 1, w->fresh);
+    uint8_t *bytes = batch->bytes[batch->count];
+    if (key.size != 0) memcpy(bytes, key.data, key.size);
+    if (value.size != 0) memcpy(bytes + key.size, value.data, value.size);
+    batch->changes[batch->count++] = (struct vst_logged){
+        VARVE_SLICE(bytes, key.size), VARVE_SLICE(bytes + key.size, value.size), change->ghost, change->cts};
+    return batch->count == TOGETHER ? apply_batch(w, batch) : VARVE_OK;
+}
+
+/* What the threads kept back, once they are done. */
+static int apply_rest(struct vdb_recovery *recovery, struct vk_detail *detail) {
+    int status = VARVE_OK;
+    for (unsigned i = 0; i < recovery->count; i++)
+        for (unsigned b = 0; b < BATCHES && status == VARVE_OK; b++)
+            status = apply_batch(&recovery->workers[i], &recovery->workers[i].batches[b]);
+    if (status == VARVE_OK) return VARVE_OK;
+    return vk_fail(detail, status, VARVE_REASON_RESOURCE, "recovering: %s", varve_strerror(status));
 }
 
 /* --- runs --------------------------------------------------------------------------------------------------------- */
@@ -77,7 +115,8 @@ static int apply_entry(void *arg, const struct vrn_entry *entry) {
     if (entry->cts > vrn_manifest_cut(w->db->manifest, &first_log_seq))
         return vk_fail(&w->detail, VARVE_CORRUPT, VARVE_REASON_RESOURCE,
                        "the checkpoint holds a version from after its cut");
-    return apply_row(arg, entry->table_id, entry->key, entry->value, entry->tombstone, entry->cts);
+    return apply_row(w, entry->table_id,
+                     &(struct vst_logged){entry->key, entry->value, entry->tombstone, entry->cts});
 }
 
 static void load_blocks(void *arg) {
@@ -104,6 +143,7 @@ static int load_run(struct varve_db *db, const struct vrn_config *config, const 
         struct worker *w = &recovery->workers[i];
         w->reader = reader;
         w->next_block = &next;
+        w->fresh = true;
         w->thread = NULL;
         if (i != 0 && vos_thread_start(load_blocks, w, "varve-load", &w->thread) != VARVE_OK) w->thread = NULL;
     }
@@ -120,7 +160,7 @@ static int load_run(struct varve_db *db, const struct vrn_config *config, const 
         }
     }
     vrn_reader_close(reader);
-    return status;
+    return status == VARVE_OK ? apply_rest(recovery, detail) : status;
 }
 
 static int load_runs(struct varve_db *db, struct vk_detail *detail) {
@@ -135,6 +175,7 @@ static int load_runs(struct varve_db *db, struct vk_detail *detail) {
     for (unsigned i = 0; i < db->recovery->count; i++) {
         db->recovered_rows += db->recovery->workers[i].rows;
         db->recovery->workers[i].rows = 0;
+        db->recovery->workers[i].fresh = false;
     }
     return VARVE_OK;
 }
@@ -158,7 +199,7 @@ static int apply_txn(void *arg, unsigned thread, const struct vtl_txn *txn) {
         if (status != VARVE_OK) return status;
         if (op.kind == VTL_TABLE && op.value.size >= 8) note_vouched(db, vb_get_u64(op.value.data));
         if (op.kind != VTL_PUT && op.kind != VTL_DELETE) continue; /* the manifest has the catalogue */
-        VB_TRY(apply_row(w, op.table_id, op.key, op.value, op.kind == VTL_DELETE, txn->cts));
+        VB_TRY(apply_row(w, op.table_id, &(struct vst_logged){op.key, op.value, op.kind == VTL_DELETE, txn->cts}));
     }
 }
 
@@ -235,6 +276,7 @@ static int replay_log(struct varve_db *db, struct vk_detail *detail) {
     uint64_t cut = vrn_manifest_cut(db->manifest, &first_log_seq);
     struct vtl_recovered recovered = {0};
     VB_TRY(vtl_recover(&config, cut, first_log_seq, db->recovery->count, apply_txn, db, &recovered, detail));
+    VB_TRY(apply_rest(db->recovery, detail));
     VB_TRY(check_newest_segment(db, detail)); /* before anything is written */
     if (db->vouched < recovered.manifest_sequence) db->vouched = recovered.manifest_sequence;
     VB_TRY(vrn_manifest_check_vouched(db->manifest, db->vouched, detail));

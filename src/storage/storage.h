@@ -136,6 +136,17 @@ void vst_install(struct vst_versions *versions, const struct vst_change *change,
 int vst_apply(struct vst_table *table, struct vst_versions *versions, struct vb_heap *heap, varve_slice key, varve_slice value,
               bool ghost, uint64_t cts);
 
+/* One change of vst_apply_many. */
+struct vst_logged {
+    varve_slice key, value;
+    bool ghost;
+    uint64_t cts;
+};
+/* The same for several changes of one table; their look-ups overlap. `fresh`: their keys are hardly there yet, so they are
+ * not looked up before they are linked. Stops at the first that fails. */
+int vst_apply_many(struct vst_table *table, struct vst_versions *versions, struct vb_heap *heap,
+                   const struct vst_logged *changes, size_t count, bool fresh);
+
 /* --- the janitor -------------------------------------------------------------------------------------------------- */
 
 struct vst_gc_stats {

@@ -53,7 +53,7 @@ static int run(struct bench_ask *ask, struct br_report *report) {
 int cmd_bench(int argc, char **argv) {
     char command[1024];
     struct bench_ask ask = {.loads = "reads,mixed", .cc = "all", .isolation = "serializable", .key = "string",
-                            .threads = "2", .theta = "0", .seconds = 5, .warm = 5, .repeats = 1};
+                            .key_order = "random", .threads = "2", .theta = "0", .seconds = 5, .warm = 5, .repeats = 1};
     ask.settings = (struct bl_settings){.records = 1000000, .value_bytes = 100, .ops_per_txn = 10, .read_ratio = 50,
                                         .warehouses = 2, .hot = 100, .scan_seconds = 10, .seed = 1};
     const char *tmp = getenv("TMPDIR");

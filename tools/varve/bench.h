@@ -13,7 +13,7 @@
 enum { BENCH_ENGINES_MAX = 64, BENCH_LIST_MAX = 16 };
 
 struct bench_ask {
-    const char *loads, *cc, *isolation, *deadlock, *sync, *peers, *peer_dir, *directory, *key, *extra, *html;
+    const char *loads, *cc, *isolation, *deadlock, *sync, *peers, *peer_dir, *directory, *key, *key_order, *extra, *html;
     const char *threads, *theta; /* lists */
     struct bl_settings settings;
     double seconds, warm, rate;

@@ -14,10 +14,10 @@
 const char bench_usage[] =
     "usage: varve bench [--load NAME,...] [--cc mvcc|2pl|occ|all|none] [--isolation LEVEL,...] [--deadlock POLICY]\n"
     "           [--sync none|write|interval|group|sync] [--threads N,...] [--records N] [--value-size N]\n"
-    "           [--key string|binary] [--theta X,...] [--ops-per-txn N] [--read-ratio PERCENT] [--seconds S] [--warm S]\n"
-    "           [--repeat N] [--open | --rate TXN_PER_S] [--get-many] [--add] [--for-update] [--warehouses N] [--hot N]\n"
-    "           [--scan-seconds N] [--seed N] [--dir DIR|:memory:] [--keep] [--peer NAME,...|all] [--peer-dir DIR]\n"
-    "           [--unequal] [--options TEXT] [--json] [--html FILE]\n"
+    "           [--key string|binary] [--key-order random|sorted] [--theta X,...] [--ops-per-txn N]\n"
+    "           [--read-ratio PERCENT] [--seconds S] [--warm S] [--repeat N] [--open | --rate TXN_PER_S] [--get-many]\n"
+    "           [--add] [--for-update] [--warehouses N] [--hot N] [--scan-seconds N] [--seed N] [--dir DIR|:memory:]\n"
+    "           [--keep] [--peer NAME,...|all] [--peer-dir DIR] [--unequal] [--options TEXT] [--json] [--html FILE]\n"
     "\n"
     "Lists are run in every combination. --open: after the closed loop, open loops at 50, 70 and 90 % of its rate.\n"
     "--unequal: compare engines although they do not lose the same in a crash. docs/benchmark.md explains the figures.\n"
@@ -41,7 +41,7 @@ static const struct number_option numbers[] = {NUMBER("--records", 1, UINT64_MAX
                                                NUMBER("--read-ratio", 0, 100, settings.read_ratio, false),
                                                NUMBER("--warehouses", 1, 100000, settings.warehouses, false),
                                                NUMBER("--hot", 1, UINT32_MAX, settings.hot, false),
-                                               NUMBER("--scan-seconds", 1, 3600, settings.scan_seconds, false),
+                                               NUMBER("--scan-seconds", 0, 3600, settings.scan_seconds, false),
                                                NUMBER("--seed", 0, UINT64_MAX, settings.seed, true),
                                                NUMBER("--repeat", 1, BD_REPEATS_MAX, repeats, false)};
 struct real_option {
@@ -61,7 +61,7 @@ static const struct other_option texts[] = {
     TEXT("--load", loads),         TEXT("--cc", cc),       TEXT("--isolation", isolation), TEXT("--deadlock", deadlock),
     TEXT("--sync", sync),          TEXT("--peer", peers),  TEXT("--peer-dir", peer_dir),   TEXT("--dir", directory),
     TEXT("--key", key),            TEXT("--options", extra), TEXT("--html", html),         TEXT("--threads", threads),
-    TEXT("--theta", theta)};
+    TEXT("--theta", theta),       TEXT("--key-order", key_order)};
 static const struct other_option flags[] = {
     TEXT("--json", json),         TEXT("--keep", keep),        TEXT("--unequal", unequal), TEXT("--get-many", settings.use_get_many),
     TEXT("--add", settings.use_add), TEXT("--for-update", settings.use_for_update), TEXT("--open", open)};
@@ -222,6 +222,9 @@ static int check_together(struct bench_ask *ask) {
     if (strcmp(ask->key, "string") != 0 && strcmp(ask->key, "binary") != 0)
         return bench_complain("--key", "string or binary");
     ask->settings.string_keys = strcmp(ask->key, "string") == 0;
+    if (strcmp(ask->key_order, "random") != 0 && strcmp(ask->key_order, "sorted") != 0)
+        return bench_complain("--key-order", "random or sorted");
+    ask->settings.sorted_keys = strcmp(ask->key_order, "sorted") == 0;
     if (ask->open && ask->rate > 0)
         return bench_complain("--open", "takes its rates from the closed loop; --rate gives one: use one of them");
     if (strcmp(ask->cc, "none") == 0 && ask->peers == NULL)

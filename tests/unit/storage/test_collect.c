@@ -339,6 +339,29 @@ static int apply(struct actor *a, bool images, const struct change *c) {
                      VARVE_SLICE(value, ghost ? 0 : c->size), ghost, c->cts);
 }
 
+/* Changes first .. end-1 in groups of random sizes; each is tried as a new key now and then. */
+static int apply_groups(struct actor *a, bool images, struct vb_random *random, size_t first, size_t end) {
+    enum { MOST = 20 };
+    static uint8_t values[CHANGES][FX_VALUE_MAX], keys[CHANGES][32];
+    struct vst_logged logged[MOST];
+    while (first < end) {
+        size_t count = 1 + vb_random_below(random, MOST);
+        if (count > end - first) count = end - first;
+        for (size_t i = 0; i < count; i++) {
+            const struct change *c = &changes[first + i];
+            bool ghost = c->size == FX_DELETE;
+            if (!ghost) memset(values[first + i], (int)c->cts, c->size);
+            logged[i] = (struct vst_logged){fx_key(c->key, keys[first + i]),
+                                            VARVE_SLICE(values[first + i], ghost ? 0 : c->size), ghost, c->cts};
+        }
+        int status = vst_apply_many(fx.table, images ? a->versions : NULL, a->heap, logged, count,
+                                    vb_random_below(random, 3) == 0);
+        if (status != VARVE_OK) return status;
+        first += count;
+    }
+    return VARVE_OK;
+}
+
 static void make_changes(struct vb_random *random) {
     static const size_t sizes[] = {0, 8, 100, 256, 257, 3000, FX_DELETE, FX_DELETE};
     for (uint64_t i = 0; i < CHANGES; i++)
@@ -378,11 +401,12 @@ static void test_apply_any_order(void **state) {
     struct vb_random random;
     vb_random_init(&random, seed);
     print_message("seed %llu\n", (unsigned long long)seed);
-    for (int round = 0; round < 4; round++) {
+    for (int round = 0; round < 8; round++) {
         make_changes(&random);
-        if (round > 0) shuffle(&random);
-        for (size_t i = 0; i < CHANGES; i++)
+        if (round % 4 > 0) shuffle(&random);
+        for (size_t i = 0; i < CHANGES && round < 4; i++)
             assert_int_equal(apply(&writer, round % 2 == 0, &changes[i]), VARVE_OK);
+        if (round >= 4) assert_int_equal(apply_groups(&writer, round % 2 == 0, &random, 0, CHANGES), VARVE_OK);
         for (size_t i = 0; i < CHANGES; i += 7)
             assert_int_equal(apply(&writer, round % 2 == 0, &changes[i]), VARVE_OK); /* again: nothing changes */
         fx.domain.clock = CHANGES;
@@ -397,29 +421,38 @@ static void test_apply_any_order(void **state) {
 
 struct applier {
     struct actor *actor;
-    size_t first, step;
+    size_t first, end;
+    bool groups;
 };
 
 static void *apply_some(void *arg) {
     struct applier *a = arg;
-    for (size_t i = a->first; i < CHANGES; i += a->step)
+    struct vb_random random;
+    vb_random_init(&random, a->first);
+    for (size_t i = a->first; i < a->end && !a->groups; i++)
         assert_int_equal(apply(a->actor, a->first == 0, &changes[i]), VARVE_OK);
+    if (a->groups) assert_int_equal(apply_groups(a->actor, a->first == 0, &random, a->first, a->end), VARVE_OK);
     return NULL;
 }
 
-static void test_apply_threads(void **state) {
-    (void)state;
+static void check_threads(bool groups) {
     struct vb_random random;
     vb_random_init(&random, 6);
     make_changes(&random);
     shuffle(&random);
-    struct applier appliers[2] = {{&writer, 0, 2}, {&other, 1, 2}};
+    struct applier appliers[2] = {{&writer, 0, CHANGES / 2, groups}, {&other, CHANGES / 2, CHANGES, groups}};
     pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, apply_some, &appliers[1]), 0);
     apply_some(&appliers[0]);
     pthread_join(thread, NULL);
     fx.domain.clock = CHANGES;
     check_applied();
+}
+static void test_apply_threads(void **state) {
+    check_threads(false);
+    teardown(state);
+    setup(state);
+    check_threads(true);
 }
 
 /* A record that leaves the index under the applier's hands is looked up again. */
@@ -486,6 +519,16 @@ static void test_apply_refuses(void **state) {
     assert_int_equal(vst_apply(fx.table, NULL, writer.heap, long_key, none, false, 1), VARVE_TOOBIG);
     assert_int_equal(vst_apply(fx.table, NULL, writer.heap, one, long_value, false, 1), VARVE_TOOBIG);
     assert_int_equal(vst_apply(fx.table, NULL, writer.heap, most, none, false, 1), VARVE_OK);
+    struct vst_logged logged[] = {{one, one, false, 2}, {none, none, false, 2}, {most, one, false, 2}};
+    assert_int_equal(vst_apply_many(fx.table, NULL, writer.heap, logged, 3, false), VARVE_TOOBIG);
+    vos_rcu_enter();
+    struct vst_found found;
+    vst_lookup(fx.table, one, &found);
+    assert_non_null(found.record); /* what stands before is applied, what stands behind is not */
+    assert_int_equal(vst_tid_cts(found.record->tid), 2);
+    vst_lookup(fx.table, most, &found);
+    assert_int_equal(vst_tid_cts(found.record->tid), 1);
+    vos_rcu_exit();
 #ifdef VARVE_ASSERTS
     struct change c = {3, 5, 3000};
     for (int i = 0; i < 2; i++) {

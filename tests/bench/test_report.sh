@@ -23,6 +23,7 @@ expect 2 'a value is missing' --theta
 expect 2 '--theta: a number from 0 to below 1' --theta 0,1
 expect 2 '--threads: a number from 1' --threads 1,0
 expect 2 '--isolation' --isolation ser,weak
+expect 2 'random or sorted' --key-order upwards
 expect 2 '--cc' --cc mvcc,ssi
 expect 2 'no load' --load nothing
 expect 2 'use one of them' --open --rate 10
@@ -33,6 +34,8 @@ expect 2 'use --sync, or --unequal' --options sync=none --peer lmdb
 expect 3 "$scratch/none" --dir "$scratch/none"
 expect 3 "$scratch/none/page" --html "$scratch/none/page"
 expect 0 'varve-occ' --load rmw --cc occ --dir :memory:
+expect 0 'varve-mvcc' --load scan --cc mvcc --key-order sorted
+expect 0 'varve-mvcc' --load htap --cc mvcc --scan-seconds 0 --threads 3
 expect 0 'open loop, 90 %' --load rmw --cc 2pl --open
 expect 0 'generator: ' --load rmw --cc mvcc --sync sync
 
@@ -56,8 +59,8 @@ assert text.count('class="chart"') == 8 * 2 + 2 * 2 * 2 * 2, text.count('class="
 assert "<script" not in text and "src=" not in text and "url(" not in text
 CHECK
 timeout 200 python3 "$VARVE_SOURCE/tests/bench/report/browser.py" "$scratch/page.html"
-status=$?
-[ $status = 0 ] || [ $status = 77 ] || bad=1
+looked=$?
+[ $looked = 0 ] || [ $looked = 77 ] || bad=1
 
 "$varve" bench --records 500 --seconds 60 --warm 0 --dir "$scratch" --load rmw --cc mvcc,occ --json >"$scratch/part" 2>&1 &
 child=$!
@@ -67,4 +70,6 @@ kill -INT $child
 wait $child
 [ $? = 3 ] && grep -q '^interrupted' "$scratch/part" || { cat "$scratch/part" >&2; bad=1; }
 [ -z "$(ls -d "$scratch"/varve-bench-* 2>/dev/null)" ] || { echo 'a database was left behind' >&2; bad=1; }
+# All else held, but nobody has looked at the page: the test counts as left out.
+[ $bad = 0 ] && [ $looked = 77 ] && exit 77
 exit $bad

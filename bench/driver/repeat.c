@@ -91,7 +91,7 @@ static int on_all(struct bd_repeat *r, void *(*main)(void *), struct bd_result *
     for (unsigned i = 0; i < started; i++) pthread_join(r->workers[i].thread, NULL);
     for (unsigned i = 0; i < started && status == VARVE_OK; i++) status = r->workers[i].status;
     if (started < threads) return fail(result, VARVE_NOMEM, what, "a thread could not be started");
-    if (status == VARVE_OK) return VARVE_OK;
+    if (status == VARVE_OK || status == BL_GIVEN_UP) return status;
     return fail(result, status, what, r->run.text[0] != 0 ? r->run.text : varve_strerror(status));
 }
 
@@ -112,7 +112,9 @@ static int open_and_fill(struct bd_repeat *r, struct bd_result *result) {
     }
     if (r->options->progress != NULL) r->options->progress(r->options->arg, "fill", 0);
     uint64_t begun = bd_now_ns();
+    r->run.give_up = r->options->interrupted;
     if (!r->options->generator) status = on_all(r, fill_main, result, "fill");
+    r->run.give_up = NULL;
     result->fill_seconds += (double)(bd_now_ns() - begun) * 1e-9;
     return status;
 }
@@ -289,6 +291,7 @@ int bd_run(const struct bd_options *options, struct bd_result *result) {
     unsigned repeats = options->repeats < BD_REPEATS_MAX ? options->repeats : BD_REPEATS_MAX;
     for (unsigned i = 0; i < repeats; i++) {
         int status = one_repeat(options, result);
+        if (status == BL_GIVEN_UP) break;
         if (status != VARVE_OK) return result->failed && status == VARVE_CORRUPT ? VARVE_OK : status;
         if (options->interrupted != NULL && vb_load_relaxed(options->interrupted) != 0) break;
     }

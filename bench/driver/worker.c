@@ -12,7 +12,7 @@
 #include "base/atomics.h"
 #include "bench/driver/driver_int.h"
 
-enum { BACKOFF_DOUBLINGS = 6, BACKOFF_MAX_NS = 50000000, SPIN_NS = 20000 };
+enum { BACKOFF_DOUBLINGS = 6, BACKOFF_MAX_NS = 50000000, SPIN_NS = 20000, EARLY_NS = 250000, NAP_NS = 100000000 };
 
 uint64_t bd_now_ns(void) {
     struct timespec t;
@@ -121,11 +121,20 @@ static void enter_phase(struct bd_worker *worker, unsigned phase) {
     memset(worker->by_kind, 0, sizeof(worker->by_kind));
 }
 
-/* Open loop: until the next transaction is due; pacing by the clock, no sleep, because sleeping is late. */
+/* Open loop: until the next transaction is due. Sleeping is late, so it ends early, and the rest is waited for by the
+ * clock; a long sleep is taken in naps, so that the end of a run is seen. */
 static uint64_t wait_until_due(struct bd_worker *worker) {
-    uint64_t due = worker->due_ns;
+    uint64_t due = worker->due_ns, now;
     worker->due_ns += worker->step_ns;
-    while (bd_now_ns() < due && vb_load_relaxed(&worker->repeat->phase) != BD_STOP) sched_yield();
+    while ((now = bd_now_ns()) < due && vb_load_relaxed(&worker->repeat->phase) != BD_STOP) {
+        if (due - now <= EARLY_NS) {
+            sched_yield();
+            continue;
+        }
+        uint64_t nap = due - now - EARLY_NS < NAP_NS ? due - now - EARLY_NS : NAP_NS;
+        struct timespec t = {(time_t)(nap / 1000000000u), (long)(nap % 1000000000u)};
+        (void)clock_nanosleep(CLOCK_MONOTONIC, 0, &t, NULL);
+    }
     return due;
 }
 

@@ -19,7 +19,8 @@
 #include "bench/peers/peer.h"
 
 /* BL_ROLLBACK: what a body returns when its transaction should end by rolling back. */
-enum { BL_KINDS_MAX = 8, BL_TEXT_BYTES = 256, BL_ROLLBACK = 2 };
+/* BL_GIVEN_UP: of a fill that was told to end. */
+enum { BL_KINDS_MAX = 8, BL_TEXT_BYTES = 256, BL_ROLLBACK = 2, BL_GIVEN_UP = 3 };
 
 /* What the command line says; a load reads what it knows and checks it in `prepare`. */
 struct bl_settings {
@@ -72,6 +73,7 @@ struct bl_run {
     varve_isolation level; /* what the engine claims at the level it runs at; 0 = not known */
     bool generator;        /* the engine does nothing and its rows are zeros: rows read are not looked at */
     void *state;
+    const uint32_t *give_up; /* non-zero: bl_transaction begins nothing and returns BL_GIVEN_UP; NULL but in a fill */
     const uint32_t *stop; /* non-zero: the run ends, so a body that paces itself hurries; NULL: never */
     char text[BL_TEXT_BYTES];
 };

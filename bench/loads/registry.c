@@ -38,6 +38,8 @@ int bl_transaction(struct bl_session *session, bool read_only, int (*fn)(struct 
     const struct peer *engine = session->run->engine;
     struct call call = {session, fn, arg};
     uint64_t attempts;
+    const uint32_t *give_up = session->run->give_up;
+    if (give_up != NULL && __atomic_load_n(give_up, __ATOMIC_RELAXED) != 0) return BL_GIVEN_UP;
     if (engine->run != NULL) return engine->run(session->run->db, read_only, run_call, &call, &attempts);
     for (;;) {
         struct peer_txn *txn;

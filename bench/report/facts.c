@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "bench/report/report.h"
+#include "varve_bench_commit.h"
 
 enum { BLOCK = 4096, SYNCS = 200 };
 static const uint64_t LONGEST_NS = 1500000000;

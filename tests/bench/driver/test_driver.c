@@ -148,6 +148,19 @@ static void an_interrupt_ends_a_run_cleanly(void **state) {
     assert_int_equal(rmdir(files), 0);
 }
 
+/* A fill of a hundred million rows is left at its next batch. */
+static void an_interrupt_ends_a_fill(void **state) {
+    struct bd_options o = odd_options(&bl_rmw, 1500, interrupt, VARVE_OK);
+    (void)state;
+    o.interrupted = &word;
+    o.progress = NULL;
+    vb_store_relaxed(&armed, 1);
+    o.settings.records = 100000000;
+    o.repeats = 5;
+    assert_int_equal(bd_run(&o, &result), VARVE_OK);
+    TD_CHECK(!result.failed && result.repeats == 0, "%u repeats: %s", result.repeats, result.text);
+}
+
 static void an_interrupted_reader_of_all_does_not_keep_its_pace(void **state) {
     struct bd_options o = odd_options(&bl_htap, 300, interrupt, VARVE_OK);
     (void)state;
@@ -251,6 +264,7 @@ int main(void) {
                                        cmocka_unit_test(quantiles_count_from_below),
                                        cmocka_unit_test(an_open_loop_counts_from_the_intended_start),
                                        cmocka_unit_test(an_interrupt_ends_a_run_cleanly),
+                                       cmocka_unit_test(an_interrupt_ends_a_fill),
                                        cmocka_unit_test(an_interrupted_reader_of_all_does_not_keep_its_pace),
                                        cmocka_unit_test(a_full_disk_is_told),
                                        cmocka_unit_test(a_directory_that_is_not_there_is_told),

@@ -48,12 +48,11 @@ struct vcc_node_entry {
     uint32_t phantom;
     uint32_t range; /* index of the range it belongs to */
 };
-/* A validated range: everything from low to high as the scan stopped. Bytes in the transaction's arena. */
+/* A validated range: everything from low to high as the scan stopped. Their bytes live as long as the
+ * transaction: copied, or those of a record or fence, which its pin keeps. */
 struct vcc_range_entry {
     struct vst_table *table;
     varve_slice low, high; /* data NULL: open end */
-    uint8_t *moving;       /* room for the bound that moves with the scan, reused */
-    uint32_t moving_capacity;
     bool low_strict; /* the range begins above low */
     bool high_inclusive;
     bool large;     /* no node set any more: re-scan */
@@ -151,7 +150,7 @@ struct vcc_step {
     const struct vst_portion *portion; /* leaf, phantom and olc of the portion it is in */
     struct vst_record *guard; /* the record whose gap word guards the crossed gap, or NULL where the scheme does not
                                  want it (VCC_CAP_GAPS unset) */
-    varve_slice to;           /* key rested on, or the bound it stopped at; data NULL: the open end */
+    varve_slice to;           /* key rested on, or the bound it stopped at; data NULL: the open end; bytes as of `from` */
     bool to_inclusive;        /* `to` itself has been seen */
 };
 

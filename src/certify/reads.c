@@ -45,22 +45,6 @@ static int keep_bytes(struct vcc_txn *t, varve_slice bytes, varve_slice *kept) {
     return VARVE_OK;
 }
 
-/* The same for the bound that moves with the scan: its room is reused, so that a long scan takes constant memory. */
-static int keep_moving(struct vcc_txn *t, struct vcc_range_entry *range, varve_slice bytes, varve_slice *kept) {
-    *kept = bytes;
-    if (bytes.data == NULL) return VARVE_OK;
-    if (range->moving == NULL || bytes.size > range->moving_capacity) {
-        size_t capacity = bytes.size < 32 ? 64 : bytes.size * 2;
-        uint8_t *room = vb_arena_alloc(&t->arena, capacity);
-        if (room == NULL) return vk_fail(&t->detail, VARVE_NOMEM, VARVE_REASON_RESOURCE, "out of memory for a range");
-        range->moving = room;
-        range->moving_capacity = (uint32_t)capacity;
-    }
-    memcpy(range->moving, bytes.data, bytes.size);
-    kept->data = range->moving;
-    return VARVE_OK;
-}
-
 static int range_open(struct vcc_txn *t, struct vcc_scan *scan) {
     struct vcc_reads *reads = &t->reads;
     VB_TRY(grow(t, (void **)&reads->ranges, reads->range_count, &reads->range_capacity, sizeof *reads->ranges));
@@ -100,13 +84,11 @@ int vct_note_range(struct vcc_txn *t, struct vcc_scan *scan, const struct vcc_st
     if (scan->range == 0) VB_TRY(range_open(t, scan));
     struct vcc_range_entry *range = &t->reads.ranges[scan->range - 1];
     if (!scan->point) {
-        varve_slice to = step->to;
-        VB_TRY(keep_moving(t, range, step->to, &to)); /* a fence does not live as long as the transaction */
         if (scan->direction == VST_FORWARD) {
-            range->high = to;
+            range->high = step->to;
             range->high_inclusive = step->to_inclusive;
         } else {
-            range->low = to;
+            range->low = step->to;
             range->low_strict = !step->to_inclusive || VB_PLANTED(87);
         }
         if (++range->rows > t->domain->limits.scan_small) range->large = true;

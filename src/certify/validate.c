@@ -67,13 +67,11 @@ static bool beyond_high(const struct vcc_range_entry *range, varve_slice key) {
 /* Looks at the range again, leaf by leaf. */
 static int rescan(struct vcc_txn *t, const struct vcc_range_entry *range, uint64_t as_of) {
     vb_add_relaxed(t->shared->range_rescans, 1);
-    varve_slice from = range->low;
-    bool strict = range->low_strict;
+    struct vst_portion portion;
+    VK_YIELD(t->domain, validate_leaf);
+    vst_portion_read(range->table, range->low, range->low_strict, VST_FORWARD, &portion);
     for (;;) {
-        VK_YIELD(t->domain, validate_leaf);
-        struct vst_portion portion;
-        if (vst_portion_read(range->table, from, strict, VST_FORWARD, &t->arena, &portion) != VARVE_OK)
-            return vk_fail(&t->detail, VARVE_NOMEM, VARVE_REASON_RESOURCE, "out of memory in validation");
+        vst_portion_prefetch_next(range->table, &portion);
         for (unsigned i = 0; i < portion.count; i++) {
             varve_slice key = vst_record_key(portion.records[i]);
             if (beyond_high(range, key)) return VARVE_OK;
@@ -81,9 +79,10 @@ static int rescan(struct vcc_txn *t, const struct vcc_range_entry *range, uint64
                 return vcc_refuse(t, VARVE_CONFLICT, VARVE_REASON_PHANTOM, range->table, key,
                                   "the range it lies in has changed since it was read");
         }
-        if (portion.fence.data == NULL || beyond_high(range, portion.fence)) return VARVE_OK;
-        from = portion.fence;
-        strict = false;
+        varve_slice fence = vst_portion_fence(&portion);
+        if (fence.data == NULL || beyond_high(range, fence)) return VARVE_OK;
+        VK_YIELD(t->domain, validate_leaf);
+        if (!vst_portion_next(range->table, &portion, &portion)) return VARVE_OK;
     }
 }
 

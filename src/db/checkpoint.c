@@ -16,8 +16,7 @@ struct image {
     struct varve_db *db;
     struct vk_slot *slot; /* the checkpointer's own */
     uint64_t snap;
-    struct vb_arena arena; /* one portion's values and its fence */
-    struct vb_arena fence_arena;
+    struct vb_arena arena; /* one portion's values */
     int zlib_level;
     struct vrn_writer *writer;
     struct vk_detail *detail;
@@ -53,8 +52,8 @@ static int write_portion(struct image *image, struct varve_table *table, varve_s
     for (;;) {
         vb_arena_reset(&image->arena);
         vos_rcu_enter();
-        status = vst_portion_read(table->tree, *from, false, VST_FORWARD, &image->arena, &portion);
-        if (status == VARVE_OK) status = read_rows(image, &portion, rows, &count, &writer);
+        vst_portion_read(table->tree, *from, false, VST_FORWARD, &portion);
+        status = read_rows(image, &portion, rows, &count, &writer);
         vos_rcu_exit();
         if (status != VST_WAIT) break;
         vst_install_wait(&image->db->domain, writer, image->snap);
@@ -66,15 +65,7 @@ static int write_portion(struct image *image, struct varve_table *table, varve_s
             .table_id = table->id, .key = rows[i].key, .value = rows[i].value, .cts = rows[i].cts};
         VB_TRY(vrn_writer_add(image->writer, &entry, image->detail));
     }
-    vb_arena_reset(&image->fence_arena);
-    if (portion.fence.data != NULL) {
-        void *copy = vb_arena_alloc(&image->fence_arena, portion.fence.size + 1);
-        if (copy == NULL)
-            return vk_fail(image->detail, VARVE_NOMEM, VARVE_REASON_RESOURCE, "out of memory in a checkpoint");
-        memcpy(copy, portion.fence.data, portion.fence.size);
-        portion.fence.data = copy;
-    }
-    *from = portion.fence;
+    *from = vst_portion_fence(&portion); /* the slot's pin keeps it */
     return VARVE_OK;
 }
 
@@ -156,14 +147,12 @@ static int checkpoint(struct varve_db *db, int zlib_level, struct vk_detail *det
     struct vrn_facts facts;
     uint64_t first_log_seq = vtl_next_seq(db->log); /* before the snapshot: blocks below it hold only cts <= snap */
     vb_arena_init(&image.arena, db->work_heap, 64 << 10);
-    vb_arena_init(&image.fence_arena, db->work_heap, 512);
     vk_pin(&db->domain, image.slot);
     image.snap = vk_snapshot_register(&db->domain, image.slot);
     int status = write_run(&image, &facts);
     vk_snapshot_release(image.slot);
     vk_unpin(image.slot);
     vb_arena_release(&image.arena);
-    vb_arena_release(&image.fence_arena);
     if (status != VARVE_OK) return status;
     VB_TRY(vtl_sync(db->log)); /* a cut is committed only when its cts is durable */
     VB_TRY(commit_image(db, &facts, image.snap, first_log_seq, detail));

@@ -225,7 +225,8 @@ static int check_portion(struct varve_table *table, const struct vcn_rules *rule
     struct vst_portion portion;
     struct vst_seen seen[VST_PORTION_MAX];
     vos_rcu_enter();
-    int status = vst_portion_read(table->tree, *from, false, VST_FORWARD, arena, &portion);
+    int status = VARVE_OK;
+    vst_portion_read(table->tree, *from, false, VST_FORWARD, &portion);
     for (unsigned i = 0; status == VARVE_OK && i < portion.count; i++)
         status = vst_read_newest(portion.records[i], arena, &seen[i]);
     vos_rcu_exit();
@@ -237,28 +238,26 @@ static int check_portion(struct varve_table *table, const struct vcn_rules *rule
         varve_slice key = vst_record_key(portion.records[i]);
         VB_TRY(vcn_check_row(rules, table->name, key, seen[i].value, detail));
     }
-    *from = portion.fence;
+    *from = vst_portion_fence(&portion);
     return VARVE_OK;
 }
 
 /* Checks every row there is against one rule, with the gate closed: nothing commits meanwhile. The checkpointer's slot
- * pins the records. Two arenas take turns, so that a fence outlives the portion it ends. */
+ * pins the records and the fences between portions. */
 static int check_rows(struct varve_db *db, struct varve_table *table, const struct vcn_rules *rules,
                       struct vk_detail *detail) {
     struct vk_slot *slot = &db->domain.slots[db->domain.slot_count];
-    struct vb_arena arenas[2];
+    struct vb_arena arena;
     varve_slice from = {NULL, 0};
     int status;
-    for (int i = 0; i < 2; i++) vb_arena_init(&arenas[i], db->work_heap, 64 << 10);
+    vb_arena_init(&arena, db->work_heap, 64 << 10);
     vk_pin(&db->domain, slot);
-    unsigned turn = 0;
     do {
-        struct vb_arena *arena = &arenas[turn++ & 1];
-        vb_arena_reset(arena);
-        status = check_portion(table, rules, &from, arena, detail);
+        vb_arena_reset(&arena);
+        status = check_portion(table, rules, &from, &arena, detail);
     } while (status == VARVE_OK && from.data != NULL);
     vk_unpin(slot);
-    for (int i = 0; i < 2; i++) vb_arena_release(&arenas[i]);
+    vb_arena_release(&arena);
     return status;
 }
 

@@ -22,6 +22,8 @@
 struct vst_store; /* all tables of one database */
 struct vst_table; /* one B+tree */
 struct vst_leaf;
+struct vst_node;
+struct vst_fences;
 
 /* --- store and tables (rare; the caller serialises them) ------------------------------------------------------- */
 
@@ -65,18 +67,26 @@ struct vst_portion {
     uint32_t phantom;
     uint32_t olc;                 /* the leaf's latch version, for vst_leaf_same */
     unsigned count;
+    enum vst_direction direction;
     struct vst_record *records[VST_PORTION_MAX]; /* [count], in the direction asked: live records and ghosts */
-    varve_slice fence;            /* where the next portion begins; {NULL, 0} when this was the last leaf */
-    const void *beside;           /* where the next leaf probably is: only for vst_portion_prefetch_next */
+    const struct vst_fences *fences; /* of the leaf */
+    /* Where the descent came from, for vst_portion_next: the leaf's parent, its word, and which child the leaf is. */
+    const struct vst_node *parent; /* NULL: the leaf is the root */
+    uint64_t parent_word;
+    unsigned child;
 };
 /* One leaf's records from `from` on: FORWARD keys >= from (> from when strict) up to the leaf's high fence; REVERSE keys
- * <= from (< when strict) down to its low fence. from.data NULL: the open end. The next portion: FORWARD from = fence,
- * not strict; REVERSE from = fence, strict. An empty portion with a fence is possible. The fence's bytes are allocated
- * from `arena`; NULL: they are the index's own, and stay as long as the records do. Consistent: the records, phantom and
- * olc are of one moment. NOMEM, not without an arena. */
-int vst_portion_read(struct vst_table *table, varve_slice from, bool strict, enum vst_direction direction,
-                     struct vb_arena *arena, struct vst_portion *portion);
-/* Starts loading the portion's first records, `count` at most; and the leaf behind it. */
+ * <= from (< when strict) down to its low fence. from.data NULL: the open end. An empty portion with a fence is possible.
+ * Consistent: the records, phantom, olc and fences are of one moment. */
+void vst_portion_read(struct vst_table *table, varve_slice from, bool strict, enum vst_direction direction,
+                      struct vst_portion *portion);
+/* Where the next portion begins; {NULL, 0} when this is the last leaf's. The next portion: FORWARD from = fence, not strict;
+ * REVERSE from = fence, strict. Its bytes stay as long as records do: within the caller's pin, or this section. */
+varve_slice vst_portion_fence(const struct vst_portion *portion);
+/* The portion behind `before`, which was read under the same pin, or in this section; cheaper than a descent. The two may
+ * be one. False: `before` was the last leaf's. */
+bool vst_portion_next(struct vst_table *table, const struct vst_portion *before, struct vst_portion *portion);
+/* Starts loading the portion's first records, `count` at most, and its fences; and the leaf behind it. */
 void vst_portion_prefetch(const struct vst_portion *portion, unsigned count);
 void vst_portion_prefetch_next(const struct vst_table *table, const struct vst_portion *portion);
 /* True: nothing at all has changed in the leaf since `olc` (not even latched now). */

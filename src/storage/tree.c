@@ -7,6 +7,9 @@
  *   2. The root counts as such when the table still points to it after its word was loaded.
  *   3. Scans keep nothing between leaves but a fence key, and descend again from it: there are no links between
  *      neighbours that a split or a removal would have to change.
+ *   4. Where the parent's word has not moved since the descent, the next leaf is its next child, without a search: the
+ *      parent's separators are as they were when the leaf was found in it, so the leaf's fence was the one between the
+ *      two (N7), and the child whose word was loaded before the parent was compared begins there, as in a descent.
  *
  * Sources: see node.h. Departure: descents restart from the root.
  *
@@ -116,24 +119,21 @@ bool vst_leaf_search(const struct vst_look *leaf, varve_slice key, struct vst_pl
 
 /* --- descents ----------------------------------------------------------------------------------------------------- */
 
-static const void *beside_of(const struct vst_node *parent, unsigned child, int side) {
-    unsigned at = child + (unsigned)side;
-    return at <= vst_node_count(parent) && at < parent->stride ? vst_slot_load(&vst_ptrs(parent, parent->stride)[at]) : NULL;
-}
-
-/* *beside: the leaf's neighbour `side` (-1, 1) of it, if both have one parent; else NULL. Only a hint. */
-static inline struct vst_look descend(const struct vst_table *table, varve_slice key, enum vst_seek seek, int side,
-                                      const void **beside) {
+/* Also the leaf's parent, with its word, and which of its children the leaf is; a node of NULL when it is the root. */
+static inline __attribute__((always_inline)) struct vst_look descend(const struct vst_table *table, varve_slice key, enum vst_seek seek,
+                                                                     struct vst_look *parent, unsigned *child) {
     for (;;) {
         struct vst_look look = vst_root_look(table);
-        unsigned level = look.node->level, child = 0;
+        unsigned level = look.node->level;
         bool good = (look.word & VST_OLC_OBSOLETE) == 0;
+        *child = 0;
+        *parent = (struct vst_look){NULL, 0};
         while (good && level > 0) {
             struct vst_look next;
-            good = vst_inner_search(look.node, look.word, key, seek, &child) &&
-                   vst_child_look(table, &look, child, &next);
+            good = vst_inner_search(look.node, look.word, key, seek, child) &&
+                   vst_child_look(table, &look, *child, &next);
             if (!good) break;
-            if (side != 0 && level == 1) *beside = beside_of(look.node, child, side);
+            *parent = look;
             look = next;
             level--;
         }
@@ -142,7 +142,9 @@ static inline struct vst_look descend(const struct vst_table *table, varve_slice
 }
 
 struct vst_look vst_descend(const struct vst_table *table, varve_slice key, enum vst_seek seek) {
-    return descend(table, key, seek, 0, NULL);
+    struct vst_look parent;
+    unsigned child;
+    return descend(table, key, seek, &parent, &child);
 }
 
 static struct vst_leaf *leaf_of(struct vst_node *node) { return (struct vst_leaf *)node; }
@@ -192,7 +194,7 @@ bool vst_leaf_same(const struct vst_leaf *leaf, uint32_t olc) {
 
 /* The records of a leaf from `from` on, and its fences. False: the leaf has changed. */
 static bool gather(const struct vst_look *leaf, varve_slice from, bool strict, enum vst_direction direction,
-                   struct vst_portion *portion, const struct vst_fences **fences) {
+                   struct vst_portion *portion) {
     struct vst_place place = {0, vst_node_count(leaf->node), NULL};
     if (place.count > leaf->node->stride) return false;
     if (from.data != NULL && !vst_leaf_search(leaf, from, &place)) return false;
@@ -203,7 +205,11 @@ static bool gather(const struct vst_look *leaf, varve_slice from, bool strict, e
     portion->count = high - low;
     for (unsigned i = 0; i < high - low; i++)
         portion->records[i] = vst_slot_load(&ptrs[direction == VST_FORWARD ? low + i : high - 1 - i]);
-    *fences = vb_seq_load(&leaf->node->fences);
+    portion->fences = vb_seq_load(&leaf->node->fences);
+    portion->leaf = leaf_of(leaf->node);
+    portion->phantom = vst_word_phantom(leaf->word);
+    portion->olc = vst_word_olc(leaf->word);
+    portion->direction = direction;
     return vst_node_still(leaf->node, leaf->word);
 }
 
@@ -212,35 +218,66 @@ static enum vst_seek seek_of(varve_slice from, bool strict, enum vst_direction d
     return direction == VST_REVERSE && strict ? VST_SEEK_BEFORE : VST_SEEK_KEY;
 }
 
-int vst_portion_read(struct vst_table *table, varve_slice from, bool strict, enum vst_direction direction,
-                     struct vb_arena *arena, struct vst_portion *portion) {
-    const struct vst_fences *fences;
-    struct vst_look leaf;
+void vst_portion_read(struct vst_table *table, varve_slice from, bool strict, enum vst_direction direction,
+                      struct vst_portion *portion) {
+    struct vst_look leaf, parent;
+    unsigned child;
     do {
-        portion->beside = NULL;
-        leaf = descend(table, from, seek_of(from, strict, direction), (int)direction, &portion->beside);
-    } while (vb_unlikely(!gather(&leaf, from, strict, direction, portion, &fences)));
-    portion->leaf = leaf_of(leaf.node);
-    portion->phantom = vst_word_phantom(leaf.word);
-    portion->olc = vst_word_olc(leaf.word);
+        leaf = descend(table, from, seek_of(from, strict, direction), &parent, &child);
+    } while (vb_unlikely(!gather(&leaf, from, strict, direction, portion)));
+    portion->parent = parent.node;
+    portion->parent_word = parent.word;
+    portion->child = child;
+}
+
+varve_slice vst_portion_fence(const struct vst_portion *portion) {
+    return portion->direction == VST_FORWARD ? vst_fence_high(portion->fences) : vst_fence_low(portion->fences);
+}
+
+/* The child beside the portion's leaf, when there is one and the parent is as it was. */
+static bool beside(const struct vst_portion *portion, struct vst_look *leaf) {
+    const struct vst_node *parent = portion->parent;
+    if (parent == NULL) return false;
+    unsigned at = portion->child + (unsigned)(int)portion->direction; /* wraps below the first */
+    if (at > count_of(parent, vb_seq_load(&parent->meta)) || at >= parent->stride) return false;
+    leaf->node = vst_slot_load(&vst_ptrs(parent, parent->stride)[at]);
+    return vst_node_still(parent, portion->parent_word);
+}
+
+/* Invariant 4. */
+static bool step_aside(const struct vst_portion *before, struct vst_portion *portion) {
+    struct vst_look leaf;
+    if (!beside(before, &leaf)) return false;
+    leaf.word = vst_node_enter(leaf.node);
+    if (!vst_node_still(before->parent, before->parent_word) || (leaf.word & VST_OLC_OBSOLETE) != 0) return false;
+    const struct vst_look parent = {(struct vst_node *)(uintptr_t)before->parent, before->parent_word};
+    unsigned child = before->child + (unsigned)(int)before->direction;
+    if (!gather(&leaf, VARVE_SLICE(NULL, 0), false, before->direction, portion)) return false;
+    portion->parent = parent.node;
+    portion->parent_word = parent.word;
+    portion->child = child;
+    return true;
+}
+
+bool vst_portion_next(struct vst_table *table, const struct vst_portion *before, struct vst_portion *portion) {
+    enum vst_direction direction = before->direction;
+    const struct vst_fences *fences = before->fences;
+    if (step_aside(before, portion)) return true;
     varve_slice fence = direction == VST_FORWARD ? vst_fence_high(fences) : vst_fence_low(fences);
-    if (fence.data != NULL && arena != NULL) {
-        void *copy = vb_arena_alloc(arena, fence.size);
-        if (copy == NULL) return VARVE_NOMEM;
-        memcpy(copy, fence.data, fence.size);
-        fence.data = copy;
-    }
-    portion->fence = fence;
-    return VARVE_OK;
+    if (fence.data == NULL) return false;
+    vst_portion_read(table, fence, direction == VST_REVERSE, direction, portion);
+    return true;
 }
 
 void vst_portion_prefetch(const struct vst_portion *portion, unsigned count) {
     for (unsigned i = 0; i < portion->count && i < count; i++)
         vst_record_prefetch(portion->records[i]);
+    __builtin_prefetch(portion->fences);
 }
 
 void vst_portion_prefetch_next(const struct vst_table *table, const struct vst_portion *portion) {
-    if (portion->beside != NULL) vst_prefetch_node(portion->beside, 1 + 2 * table->leaf_stride / 8);
+    struct vst_look leaf;
+    if (beside(portion, &leaf)) vst_prefetch_node(leaf.node, 1 + 2 * table->leaf_stride / 8);
 }
 
 /* --- successors --------------------------------------------------------------------------------------------------- */

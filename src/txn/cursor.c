@@ -126,29 +126,28 @@ static unsigned rows_left(const struct varve_cursor *c) {
 
 /* Whether the scan ends before the portion's fence, so that its keys have to be compared with the bound. */
 static bool ends_before_fence(const struct varve_cursor *c) {
-    varve_slice bound = c->direction == VST_FORWARD ? c->high : c->low, fence = c->portion->fence;
+    varve_slice bound = c->direction == VST_FORWARD ? c->high : c->low;
     if (bound.data == NULL) return false;
+    varve_slice fence = vst_portion_fence(c->portion);
     return fence.data == NULL || vb_compare(fence, bound) * (int)c->direction > 0;
 }
 
-static int fetch_portion(struct varve_cursor *c, struct vst_portion *portion, varve_slice from, bool strict) {
-    if (vst_portion_read(c->tree, from, strict, c->direction, NULL, portion) != VARVE_OK)
-        return vk_fail(&c->txn->cc.detail, VARVE_NOMEM, VARVE_REASON_RESOURCE, "out of memory for a cursor");
-    unsigned left = rows_left(c);
+/* Sends for what a portion that was just read will be asked for first; `left` rows at most. */
+static void expect_portion(const struct varve_cursor *c, const struct vst_portion *portion, unsigned left) {
     vst_portion_prefetch(portion, left < PREFETCH_ROWS ? left : PREFETCH_ROWS);
     if (left > portion->count) vst_portion_prefetch_next(c->tree, portion);
-    return VARVE_OK;
 }
 
-static int load_portion(struct varve_cursor *c) {
+static void load_portion(struct varve_cursor *c) {
     bool same = c->moves == c->txn->cc.snap_moves || VB_PLANTED(76);
-    if (c->portion_valid && same) return VARVE_OK;
+    if (c->portion_valid && same) return;
     if (c->next_valid && same) {
         struct vst_portion *left = c->portion;
         c->portion = c->next_portion;
         c->next_portion = left;
     } else {
-        VB_TRY(fetch_portion(c, c->portion, c->at, c->at_strict));
+        vst_portion_read(c->tree, c->at, c->at_strict, c->direction, c->portion);
+        expect_portion(c, c->portion, rows_left(c));
     }
     c->next_valid = false;
     c->portion_valid = true;
@@ -156,7 +155,6 @@ static int load_portion(struct varve_cursor *c) {
     c->index = c->ready = 0;
     c->may_end = ends_before_fence(c);
     VK_YIELD(c->txn->cc.domain, scan_portion);
-    return VARVE_OK;
 }
 
 /* Reads the rows that are wanted next, more of them each time, so that a cursor that stops soon has read little in vain;
@@ -175,9 +173,9 @@ static int look_ahead(struct varve_cursor *c) {
     c->ready = c->index + ahead.done;
     if (ahead.done == 0 && wanted > PREFETCH_ROWS) vst_record_prefetch(ahead.records[PREFETCH_ROWS]);
     if (known - ahead.done > PREFETCH_ROWS || left <= known || c->next_valid || c->may_end) return VARVE_OK;
-    if (c->portion->fence.data == NULL) return VARVE_OK;
-    c->next_valid = true;
-    return fetch_portion(c, c->next_portion, c->portion->fence, c->direction == VST_REVERSE);
+    c->next_valid = vst_portion_next(c->tree, c->portion, c->next_portion);
+    if (c->next_valid) expect_portion(c, c->next_portion, c->limit != 0 ? left - known : VST_PORTION_MAX);
+    return VARVE_OK;
 }
 
 /* The next own write in this direction, within the bounds; NULL: none. */
@@ -190,8 +188,9 @@ static struct vk_write *own_ahead(struct varve_cursor *c) {
 }
 
 static bool in_this_portion(const struct varve_cursor *c, varve_slice key) {
-    if (c->portion->fence.data == NULL) return true;
-    int order = vb_compare(key, c->portion->fence);
+    varve_slice fence = vst_portion_fence(c->portion);
+    if (fence.data == NULL) return true;
+    int order = vb_compare(key, fence);
     return c->direction == VST_FORWARD ? order < 0 : order >= 0;
 }
 
@@ -224,7 +223,7 @@ static int take_record(struct varve_cursor *c, struct vst_record *record, struct
 
 /* No record of this portion is left: on to the next leaf, or the end. */
 static int leave_portion(struct varve_cursor *c) {
-    varve_slice fence = c->portion->fence;
+    varve_slice fence = vst_portion_fence(c->portion);
     if (fence.data == NULL || beyond(c, fence) ||
         (c->direction == VST_REVERSE && c->low.data != NULL && vb_compare(fence, c->low) == 0)) {
         VB_TRY(cross(c, c->direction == VST_FORWARD ? c->high : c->low,
@@ -240,7 +239,7 @@ static int leave_portion(struct varve_cursor *c) {
 
 /* One candidate: DELIVERED with *out, CROSSED (go on), END, VCC_WAIT, VCC_RETRY or a failure. In a read section. */
 static int step(struct varve_cursor *c, struct row_out *out) {
-    VB_TRY(load_portion(c));
+    load_portion(c);
     struct vst_record *record = c->index < c->portion->count ? c->portion->records[c->index] : NULL;
     bool ended = record != NULL && c->may_end && beyond(c, vst_record_key(record));
     if (ended) record = NULL;
@@ -265,7 +264,7 @@ static int deliver(struct varve_cursor *c, struct row_out *out) {
 }
 
 static int walk(struct varve_cursor *c, struct row_out *out) {
-    vb_arena_reset(&c->row_arena);
+    if (c->row_arena.used_bytes != 0) vb_arena_reset(&c->row_arena);
     for (;;) {
         vos_rcu_enter();
         int status;

@@ -135,7 +135,7 @@ struct walk {
 
 static int walk_portion(struct vcc_txn *t, struct walk *w) {
     struct vst_portion portion;
-    lx_check(vst_portion_read(w->scan.table, w->at, w->strict, w->scan.direction, &t->arena, &portion) == VARVE_OK);
+    vst_portion_read(w->scan.table, w->at, w->strict, w->scan.direction, &portion);
     dawdle();
     for (unsigned i = 0; i < portion.count; i++) {
         varve_slice key = vst_record_key(portion.records[i]);
@@ -151,11 +151,11 @@ static int walk_portion(struct vcc_txn *t, struct walk *w) {
         w->rows.count++;
         w->rows.hash += vb_hash64(key.data, key.size, 0);
     }
-    int status = cross(t, &w->scan, &portion, portion.fence, false);
+    int status = cross(t, &w->scan, &portion, vst_portion_fence(&portion), false);
     if (status != VARVE_OK) return status;
-    w->at = portion.fence;
+    w->at = vst_portion_fence(&portion);
     w->strict = w->scan.direction == VST_REVERSE;
-    w->over = portion.fence.data == NULL;
+    w->over = vst_portion_fence(&portion).data == NULL;
     return VARVE_OK;
 }
 
@@ -418,23 +418,21 @@ static void gaps__a_guard_that_is_none_any_more(void **state) {
         open_script(&s);
         for (unsigned i = 0; i < 10; i++) put_committed(&s.lx, keys[i], VK_PUT);
         struct vcc_txn *t = begin(&s, 1, VARVE_SERIALIZABLE);
-        lx_check(vst_portion_read(s.lx.table, VARVE_SLICE(NULL, 0), false, VST_FORWARD, &t->arena, &portion) ==
-                 VARVE_OK);
-        assert_non_null(portion.fence.data);
+        vst_portion_read(s.lx.table, VARVE_SLICE(NULL, 0), false, VST_FORWARD, &portion);
+        assert_non_null(vst_portion_fence(&portion).data);
         char first[8] = {0};
-        memcpy(first, portion.fence.data, portion.fence.size);
+        memcpy(first, vst_portion_fence(&portion).data, vst_portion_fence(&portion).size);
         put_committed(&s.lx, first, VK_DELETE);
         put_committed(&s.lx, "k0", VK_PUT); /* a snapshot above the delete */
         end(t);
         purge(&s.lx, first);
         t = begin(&s, 1, VARVE_SERIALIZABLE);
         vos_rcu_enter();
-        lx_check(vst_portion_read(s.lx.table, VARVE_SLICE(NULL, 0), false, VST_FORWARD, &t->arena, &portion) ==
-                 VARVE_OK);
-        assert_memory_equal(portion.fence.data, first, portion.fence.size);
+        vst_portion_read(s.lx.table, VARVE_SLICE(NULL, 0), false, VST_FORWARD, &portion);
+        assert_memory_equal(vst_portion_fence(&portion).data, first, vst_portion_fence(&portion).size);
         struct vcc_scan scan = {.table = s.lx.table, .direction = VST_FORWARD};
-        struct vcc_step step = {.portion = &portion, .to = portion.fence};
-        step.guard = vst_successor(s.lx.table, portion.fence, false);
+        struct vcc_step step = {.portion = &portion, .to = vst_portion_fence(&portion)};
+        step.guard = vst_successor(s.lx.table, vst_portion_fence(&portion), false);
         vos_rcu_exit();
         if (late == 0) put_committed(&s.lx, first, VK_PUT);
         vos_rcu_enter();

@@ -59,16 +59,25 @@ static void model_free(struct model *m) {
 
 /* --- comparing ---------------------------------------------------------------------------------------------------- */
 
+/* The portion reached from the one before it is the one that a descent finds. */
+static void check_stepped(const struct vst_portion *found, const struct vst_portion *stepped) {
+    assert_ptr_equal(found->leaf, stepped->leaf);
+    assert_int_equal(found->phantom, stepped->phantom);
+    assert_int_equal(found->olc, stepped->olc);
+    assert_int_equal(found->count, stepped->count);
+    assert_memory_equal(found->records, stepped->records, found->count * sizeof(found->records[0]));
+    assert_ptr_equal(found->fences, stepped->fences);
+}
+
 /* Scans to the end from `from` and compares with rows [low, high) in that direction. */
 static void check_scan(struct tf *tf, const struct model *m, varve_slice from, bool strict,
                        enum vst_direction direction, size_t low, size_t high) {
-    struct vb_arena arena;
-    vb_arena_init(&arena, tf->heap, 4096);
     size_t seen = 0;
+    struct vst_portion portion, stepped;
     vos_rcu_enter();
     for (;;) {
-        struct vst_portion portion;
-        assert_int_equal(vst_portion_read(tf->table, from, strict, direction, &arena, &portion), VARVE_OK);
+        vst_portion_read(tf->table, from, strict, direction, &portion);
+        if (from.data != NULL && seen != 0) check_stepped(&portion, &stepped);
         assert_true(vst_leaf_same(portion.leaf, portion.olc));
         assert_true(vst_phantom_same(portion.leaf, portion.phantom));
         for (unsigned i = 0; i < portion.count; i++, seen++) {
@@ -76,15 +85,16 @@ static void check_scan(struct tf *tf, const struct model *m, varve_slice from, b
             size_t at = direction == VST_FORWARD ? low + seen : high - 1 - seen;
             assert_ptr_equal(portion.records[i], m->rows[at].record);
         }
-        if (portion.fence.data == NULL) break;
-        if (from.data != NULL && direction == VST_REVERSE && strict) assert_true(vb_compare(portion.fence, from) < 0);
-        if (from.data != NULL && direction == VST_FORWARD) assert_true(vb_compare(portion.fence, from) > 0);
-        from = portion.fence;
+        varve_slice fence = vst_portion_fence(&portion);
+        assert_int_equal(vst_portion_next(tf->table, &portion, &stepped), fence.data != NULL);
+        if (fence.data == NULL) break;
+        if (from.data != NULL && direction == VST_REVERSE && strict) assert_true(vb_compare(fence, from) < 0);
+        if (from.data != NULL && direction == VST_FORWARD) assert_true(vb_compare(fence, from) > 0);
+        from = fence;
         strict = direction == VST_REVERSE;
     }
     vos_rcu_exit();
     assert_int_equal(seen, high - low);
-    vb_arena_release(&arena);
 }
 
 static void check_all_scans(struct tf *tf, const struct model *m) {

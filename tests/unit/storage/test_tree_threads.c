@@ -158,12 +158,17 @@ static void own_scan(struct owner *o) {
     for (;;) {
         struct vst_portion portion;
         vos_rcu_enter();
-        int status = vst_portion_read(o->tf->table, from, strict, direction, &arena, &portion);
-        CHECK(status == VARVE_OK);
+        vst_portion_read(o->tf->table, from, strict, direction, &portion);
+        for (unsigned more = (unsigned)vb_random_below(&o->random, 4); more-- != 0;) {
+            own_portion(o, &portion, direction, &next);
+            if (!vst_portion_next(o->tf->table, &portion, &portion)) portion.count = 0;
+        }
         own_portion(o, &portion, direction, &next);
+        varve_slice fence = vst_portion_fence(&portion);
+        void *copy = fence.data != NULL ? vb_arena_alloc(&arena, fence.size) : NULL;
+        if (fence.data != NULL) from = VARVE_SLICE(memcpy(copy, fence.data, fence.size), fence.size);
         vos_rcu_exit();
-        if (portion.fence.data == NULL) break;
-        from = portion.fence;
+        if (fence.data == NULL) break;
         strict = direction == VST_REVERSE;
     }
     for (; next >= 0 && next < (int)OWN_KEYS; next += direction)
@@ -314,10 +319,13 @@ struct sight {
 
 static void look(struct party *p, varve_slice low, varve_slice high, struct sight *s) {
     varve_slice from = low;
+    struct vst_portion portion;
     s->count = 0;
     for (s->leaves = 0;; s->leaves++) {
-        struct vst_portion portion;
-        CHECK(vst_portion_read(p->tf->table, from, false, VST_FORWARD, &p->arena, &portion) == VARVE_OK);
+        if (s->leaves == 0 || vb_random_below(&p->random, 2) == 0)
+            vst_portion_read(p->tf->table, from, false, VST_FORWARD, &portion);
+        else
+            CHECK(vst_portion_next(p->tf->table, &portion, &portion));
         s->leaf[s->leaves] = portion.leaf;
         s->olc[s->leaves] = portion.olc;
         s->phantom[s->leaves] = portion.phantom;
@@ -325,8 +333,8 @@ static void look(struct party *p, varve_slice low, varve_slice high, struct sigh
             if (vb_compare(vst_record_key(portion.records[i]), high) >= 0) break;
             s->records[s->count++] = portion.records[i];
         }
-        if (portion.fence.data == NULL || vb_compare(portion.fence, high) >= 0) break;
-        from = portion.fence;
+        from = vst_portion_fence(&portion);
+        if (from.data == NULL || vb_compare(from, high) >= 0) break;
     }
     s->leaves++;
     s->guard = vst_successor(p->tf->table, high, false);

@@ -189,14 +189,24 @@ static int touch(void *arg, varve_slice key, varve_slice value) {
     return 0;
 }
 
-static int body_scan(struct bl_session *s, unsigned kind) {
-    uint8_t key[STRING_KEY];
+static int scan_from(struct bl_session *s, bool reverse) {
+    uint8_t bytes[STRING_KEY];
     struct touch t = {0, 0};
-    (void)kind;
-    int status = s->run->engine->scan(s->txn, row_key(settings(s), s->draw[0], key), (varve_slice){NULL, 0}, SCAN_ROWS,
-                                      false, touch, &t);
+    const varve_slice open = {NULL, 0};
+    varve_slice key = row_key(settings(s), s->draw[0], bytes);
+    int status = s->run->engine->scan(s->txn, reverse ? open : key, reverse ? key : open, SCAN_ROWS, reverse, touch, &t);
     s->reads += t.rows;
-    return status == VARVE_OK && t.rows == 0 ? VARVE_CORRUPT : status;
+    return status == VARVE_OK && t.rows == 0 && !reverse ? VARVE_CORRUPT : status; /* nothing is below the first row */
+}
+
+static int body_scan(struct bl_session *s, unsigned kind) {
+    (void)kind;
+    return scan_from(s, false);
+}
+
+static int body_scan_reverse(struct bl_session *s, unsigned kind) {
+    (void)kind;
+    return scan_from(s, true);
 }
 
 /* --- inserts: each session numbers its own rows ------------------------------------------------------------------- */
@@ -282,6 +292,10 @@ MICRO(bl_rmw, "rmw", "one read-modify-write", .fill = fill, .draw = draw_rows, .
       .verify = verify);
 MICRO(bl_scan, "scan", "a scan of 100 rows from a random key", .fill = fill, .draw = draw_rows, .body = body_scan,
       .read_only = {true}, .verify = verify);
+MICRO(bl_scan_reverse, "scan-reverse", "a scan of 100 rows downwards from a random key", .fill = fill, .draw = draw_rows,
+      .body = body_scan_reverse, .read_only = {true}, .verify = verify);
+MICRO(bl_scan_checked, "scan-checked", "a scan of 100 rows in a transaction that is not declared read-only", .fill = fill,
+      .draw = draw_rows, .body = body_scan, .verify = verify);
 MICRO(bl_insert_sorted, "insert-sorted", "inserts in key order, each thread its own range", .fill = fill_nothing,
       .draw = draw_insert, .body = body_insert_sorted, .done = done_insert, .verify = verify_inserted);
 MICRO(bl_insert_random, "insert-random", "inserts all over the keys", .fill = fill_nothing, .draw = draw_insert,

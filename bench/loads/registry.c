@@ -7,7 +7,8 @@
 #include "bench/loads/loads.h"
 
 const struct bl_load *const bl_loads[] = {&bl_reads,       &bl_mixed,         &bl_rmw,
-                                          &bl_scan,        &bl_insert_sorted, &bl_insert_random,
+                                          &bl_scan,        &bl_scan_reverse,  &bl_scan_checked,
+                                          &bl_insert_sorted, &bl_insert_random,
                                           &bl_ycsb_a,      &bl_ycsb_b,        &bl_ycsb_c,
                                           &bl_ycsb_d,      &bl_ycsb_e,        &bl_ycsb_f,
                                           &bl_smallbank,   &bl_counters,      &bl_write_skew,

@@ -155,9 +155,6 @@ int vst_read_at(struct vk_domain *domain, const struct vst_record *record, uint6
     }
 }
 
-/* How many records are on their way while one is read. */
-#define REACH 8u
-
 /* One record as vst_read_at reads it, but that it waits for nothing: OK, NOMEM, or a positive value: not this one. */
 static inline int read_if_easy(struct vk_domain *domain, const struct vst_record *record, uint64_t s, unsigned self,
                                struct vb_arena *arena, struct vst_seen *seen) {
@@ -177,7 +174,7 @@ int vst_read_ahead(struct vk_domain *domain, struct vst_ahead *ahead, uint64_t s
     unsigned i = 0;
     int status = VARVE_OK;
     for (; i < ahead->count && ahead->arena->used_bytes < VST_AHEAD_BYTES; i++) {
-        if (i + REACH < ahead->known) vst_record_prefetch(ahead->records[i + REACH]);
+        if (i + VST_AHEAD_REACH < ahead->known) vst_record_prefetch(ahead->records[i + VST_AHEAD_REACH]);
         if (VK_FAULT(domain, value)) return VARVE_NOMEM;
         status = read_if_easy(domain, ahead->records[i], s, self, ahead->arena, &ahead->seen[i]);
         if (vb_unlikely(status != VARVE_OK)) break;

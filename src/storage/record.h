@@ -82,6 +82,7 @@ int vst_read_at(struct vk_domain *domain, const struct vst_record *record, uint6
 /* The newest committed version, whatever the clock: for holders of a lock on it, and for read committed under S.
  * VARVE_OK or NOMEM. */
 int vst_read_newest(const struct vst_record *record, struct vb_arena *arena, struct vst_seen *seen);
+#define VST_AHEAD_REACH 16u /* records on their way while one is read */
 #define VST_AHEAD_BYTES ((size_t)8 << 10)
 /* Records to be read before anybody asks for their rows, so that their cache misses overlap. */
 struct vst_ahead {

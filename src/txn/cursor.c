@@ -22,7 +22,7 @@
 #include "txn/txn_int.h"
 
 enum place { AT_LOW_END, ON_ROW, AT_HIGH_END };
-enum { PREFETCH_ROWS = 8, FIRST_BATCH = 4, BATCH_GROWTH = 4 };
+enum { FIRST_BATCH = 4, BATCH_GROWTH = 4 };
 enum { DELIVERED = 10, CROSSED = 11 }; /* beside statuses and VCC_WAIT, VCC_RETRY */
 
 struct varve_cursor {
@@ -134,7 +134,7 @@ static bool ends_before_fence(const struct varve_cursor *c) {
 
 /* Sends for what a portion that was just read will be asked for first; `left` rows at most. */
 static void expect_portion(const struct varve_cursor *c, const struct vst_portion *portion, unsigned left) {
-    vst_portion_prefetch(portion, left < PREFETCH_ROWS ? left : PREFETCH_ROWS);
+    vst_portion_prefetch(portion, left < VST_AHEAD_REACH ? left : VST_AHEAD_REACH);
     if (left > portion->count) vst_portion_prefetch_next(c->tree, portion);
 }
 
@@ -171,8 +171,8 @@ static int look_ahead(struct varve_cursor *c) {
     if (c->ahead_arena.used_bytes != 0) vb_arena_reset(&c->ahead_arena);
     VB_TRY(vcc_read_ahead(&c->txn->cc, &ahead));
     c->ready = c->index + ahead.done;
-    if (ahead.done == 0 && wanted > PREFETCH_ROWS) vst_record_prefetch(ahead.records[PREFETCH_ROWS]);
-    if (known - ahead.done > PREFETCH_ROWS || left <= known || c->next_valid || c->may_end) return VARVE_OK;
+    if (ahead.done == 0 && wanted > VST_AHEAD_REACH) vst_record_prefetch(ahead.records[VST_AHEAD_REACH]);
+    if (known - ahead.done > VST_AHEAD_REACH || left <= known || c->next_valid || c->may_end) return VARVE_OK;
     c->next_valid = vst_portion_next(c->tree, c->portion, c->next_portion);
     if (c->next_valid) expect_portion(c, c->next_portion, c->limit != 0 ? left - known : VST_PORTION_MAX);
     return VARVE_OK;

@@ -245,7 +245,7 @@ static void arm_counters(void *arg, const char *what, double done) {
 
 /* A load that only reads begins no transaction that could write, by either way of running one. */
 static void readers_begin_read_only(void **state) {
-    static const struct bl_load *const readers[] = {&bl_reads, &bl_scan, &bl_ycsb_c};
+    static const struct bl_load *const readers[] = {&bl_reads, &bl_scan_reverse, &bl_ycsb_c};
     (void)state;
     for (unsigned i = 0; i < 6; i++) {
         struct bd_options o = options_of(readers[i / 2], &odd);

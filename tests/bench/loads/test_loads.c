@@ -150,7 +150,8 @@ static void expect_corrupt(const struct bl_load *load, enum harm how, bool in_fi
 static void every_invariant_can_fail(void **state) {
     /* What a lost update does not show in: blind updates, and runs that only read. */
     static const struct bl_load *const in_fill[] = {&bl_reads,  &bl_scan,   &bl_ycsb_a, &bl_ycsb_b,
-                                                    &bl_ycsb_c, &bl_ycsb_d, &bl_ycsb_e, &bl_ycsb_f};
+                                                    &bl_ycsb_c, &bl_ycsb_d, &bl_ycsb_e, &bl_ycsb_f,
+                                                    &bl_scan_reverse, &bl_scan_checked};
     static const struct bl_load *const in_run[] = {&bl_mixed, &bl_rmw,  &bl_insert_sorted, &bl_insert_random,
                                                    &bl_ycsb_d, &bl_ycsb_e, &bl_smallbank, &bl_counters,
                                                    &bl_bank,  &bl_tatp, &bl_htap,          &bl_longrw,

@@ -19,6 +19,7 @@ enum vk_wait_kind {
     VK_WAIT_READER_BIT,
     VK_WAIT_DURABLE,
     VK_WAIT_BEGIN, /* a free transaction, or the drain gate */
+    VK_WAIT_DRAIN, /* the gate is closed: for the last open transaction */
 };
 
 struct vk_wait_info {

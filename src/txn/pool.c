@@ -177,12 +177,14 @@ int vtx_gate_close(struct vtx_pool *pool, uint32_t timeout_ms) {
     vos_membarrier(); /* P2 */
     VK_YIELD(domain, gate_closed);
     static const uint32_t never_changes = 0;
+    const struct vk_wait_info info = {VK_WAIT_DRAIN, 0, 0, NULL, 0};
     while (!VB_PLANTED(77) && vtx_pool_open_count(pool) != 0) {
         if (vk_now_ns(domain) >= deadline) {
             vtx_gate_open(pool);
             return VARVE_TIMEOUT;
         }
-        vos_futex_wait(&never_changes, 0, DRAIN_POLL_NS);
+        if (domain->hooks.on_wait == NULL || !domain->hooks.on_wait(domain->hooks.arg, &info))
+            vos_futex_wait(&never_changes, 0, DRAIN_POLL_NS);
     }
     VK_YIELD(domain, gate_drained);
     return VARVE_OK;

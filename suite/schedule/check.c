@@ -93,6 +93,19 @@ static bool expressions_refer(struct ssp_reader *reader, const struct ss_step *s
     return true;
 }
 
+/* While a switch waits it holds what the engine's other steps need, and they would stand still on its thread. */
+static bool switch_is_alone(struct ssp_reader *reader) {
+    const struct ss_schedule *schedule = reader->schedule;
+    for (unsigned i = 0; i < schedule->step_count; i++)
+        for (unsigned k = 0; k < schedule->step_count && schedule->steps[i].waits; k++) {
+            const struct ss_step *other = &schedule->steps[k];
+            reader->line = other->line;
+            if (other->verb >= SS_GC && other->session != schedule->steps[i].session)
+                return ssp_fail(reader, "`%s` beside a switch that waits", ss_verb_name(other->verb));
+        }
+    return true;
+}
+
 bool ssp_check_sessions(struct ssp_reader *reader) {
     struct ss_schedule *schedule = reader->schedule;
     for (unsigned s = 0; s < schedule->session_count; s++) {
@@ -103,7 +116,7 @@ bool ssp_check_sessions(struct ssp_reader *reader) {
                 return false;
         }
     }
-    return true;
+    return switch_is_alone(reader);
 }
 
 /* --- rules -----------------------------------------------------------------------------------------------------------

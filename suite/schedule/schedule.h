@@ -100,6 +100,7 @@ struct ss_step {
     varve_isolation level; /* SS_BEGIN: 0 = the level of the run */
     bool read_only, deferrable;
     char scheme[8];        /* SS_SWITCH */
+    bool waits;            /* SS_SWITCH: for every open transaction, instead of giving up */
     unsigned line;
     char text[48];         /* as written, for pictures */
 };

@@ -52,7 +52,10 @@ static bool scheme_argument(struct ssp_reader *reader, struct ss_step *step) {
         !ssp_choose(reader, ss_schemes, SS_SCHEMES, "scheme", word, &which))
         return false;
     memcpy(step->scheme, word, strlen(word) + 1);
-    return true;
+    if (ssp_at_end(reader)) return true;
+    if (!ssp_word(reader, "", "wait", word, sizeof word)) return false;
+    step->waits = strcmp(word, "wait") == 0;
+    return step->waits || ssp_fail(reader, "after the scheme of `switch` comes `wait` or nothing, not `%s`", word);
 }
 
 static bool arguments(struct ssp_reader *reader, struct ss_step *step) {

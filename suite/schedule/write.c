@@ -89,7 +89,7 @@ static void write_arguments(FILE *out, const struct ss_schedule *schedule, const
     case SS_SCAN:
     case SS_OPEN:
     case SS_DELETE_RANGE: write_range(out, schedule, &step->range); return;
-    case SS_SWITCH: fprintf(out, " %s", step->scheme); return;
+    case SS_SWITCH: fprintf(out, " %s%s", step->scheme, step->waits ? " wait" : ""); return;
     default: return;
     }
 }

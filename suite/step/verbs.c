@@ -318,11 +318,13 @@ static int step_crash(struct st_stage *stage, struct st_session *session, const 
     return status;
 }
 
-/* With no time to wait: TIMEOUT where a transaction is open, and nothing has changed. */
+enum { LONG_MS = 3600000 }; /* by the logical clock, which stands still while anything can run */
+
+/* With no time to wait, where it is not to wait: TIMEOUT while a transaction is open, and nothing has changed. */
 static int step_switch(struct st_stage *stage, struct st_session *session, const struct ss_step *step,
                        struct ss_answer *answer) {
     (void)session, (void)answer;
-    return vdb_set_concurrency(stage->db, step->scheme, 0);
+    return vdb_set_concurrency(stage->db, step->scheme, step->waits ? LONG_MS : 0);
 }
 
 /* --- one step ----------------------------------------------------------------------------------------------------- */

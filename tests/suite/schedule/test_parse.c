@@ -35,7 +35,7 @@ static const char full[] =
     "init     x=0 y=-7\n"
     "s1: b ser ro deferrable | s [a,m) rev limit 2 | w n 1 | c\n"
     "s2: r x | when r(x) <= 3 : a | sp | open [,z) rev | next | rb | w b 2*(r(x)+1)-count() | s [m,) | c\n"
-    "s3: checkpoint | switch 2pl | r x\n"
+    "s3: checkpoint | switch 2pl wait | r x\n"
     "anomaly s1.2={n=1,b=-2} !s2.1=0 s2.commit s1.3=abort all-commit final y=- not-serial s2.5=-\n"
     "must    ser si@2pl,occ\n"
     "show    rc rr@2pl\n"
@@ -186,6 +186,8 @@ static const struct {
     {"schedule A1 x\ns1: open [,) | open [,)\n", 2, "while a cursor is open"},
     {"schedule A1 x\ns1: switch btree\n", 2, "not a scheme"},
     {"schedule A1 x\ns1: r x | switch occ\n", 2, "inside a transaction"},
+    {"schedule A1 x\ns1: switch occ now\n", 2, "`wait` or nothing"},
+    {"schedule A1 x\ns1: r x | c\ns2: switch occ wait\ns3: gc\nanomaly s1.abort\n", 4, "beside a switch that waits"},
     {"schedule A1 x\ns1: when 1 < 2 r x\n", 2, "expected `:`"},
     {"schedule A1 x\ns1: when 1 : r x\n", 2, "one of = !="},
     {"schedule A1 x\ns1: when 1 = 1 : sp\n", 2, "cannot have a guard"},

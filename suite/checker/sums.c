@@ -171,11 +171,13 @@ static uint32_t stamp_of(const struct lowering *l, const struct hs_txn *t) {
 }
 
 /* The entry of the base: the one at the stamp if it fits, else the last that does; start - 1 is the state before all.
- * False: none fits. *several: another fits as well; of absences it does not matter which. */
+ * False: none fits. *several: another fits as well; of absences it does not matter which. What is older than what was
+ * acknowledged at the begin is looked at only where nothing newer fits. */
 static bool find_base(const struct lowering *l, const struct hs_op *op, const struct amounts *all, uint32_t stamp,
                       uint32_t *base, bool *several) {
     const struct ck_versions *v = l->work->versions;
     uint32_t before = v->start[op->key] - 1, present = 0, absent = 0;
+    uint32_t floor = ck_version_at(v, op->key, ck_acknowledged(l->work, l->h->txns[l->txn].begin));
     *base = ck_version_at(v, op->key, stamp == UINT32_MAX ? l->limit : stamp);
     *several = false;
     if (stamp != UINT32_MAX && fits(all, state_at(v, op->key, *base), op->value)) return true;
@@ -186,7 +188,7 @@ static bool find_base(const struct lowering *l, const struct hs_op *op, const st
             absent += state == HS_ABSENT;
             present += state != HS_ABSENT;
         }
-        if (i == before) break;
+        if (i == before || (i == floor && present + absent != 0)) break;
     }
     *several = stamp == UINT32_MAX && present + (absent != 0) > 1;
     for (uint32_t i = v->end[op->key] - 1; present + absent == 0 && i != before; i--) { /* and those it may not */

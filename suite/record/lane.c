@@ -202,7 +202,7 @@ int rc_get(struct rc_lane *lane, uint32_t key, enum rc_read how, int64_t *value)
 }
 
 int rc_write(struct rc_lane *lane, uint32_t key, enum rc_write how, size_t value_bytes) {
-    static const uint8_t relies[] = {0, HS_NEEDS_ABSENT, HS_NEEDS_PRESENT, HS_NEEDS_PRESENT};
+    static const uint8_t flags[] = {0, HS_NEEDS_ABSENT, HS_NEEDS_PRESENT, HS_NEEDS_PRESENT, HS_ADDITION};
     char buffer[RC_KEY_BYTES];
     uint64_t bytes[RC_VALUE_BYTES / 8];
     varve_slice name = rc_key(key, buffer);
@@ -216,12 +216,13 @@ int rc_write(struct rc_lane *lane, uint32_t key, enum rc_write how, size_t value
     case RC_PUT: status = varve_put(lane->txn, lane->table, name, value); break;
     case RC_INSERT: status = varve_insert(lane->txn, lane->table, name, value); break;
     case RC_UPDATE: status = varve_update(lane->txn, lane->table, name, value); break;
+    case RC_ADD: status = varve_add(lane->txn, lane->table, name, (int64_t)bytes[0]); break;
     default: status = varve_delete(lane->txn, lane->table, name); break;
     }
     if (status == VARVE_OK || status == VARVE_NOTFOUND || status == VARVE_EXISTS) {
         bool deletes = how == RC_DELETE;
         struct hs_op *op = note(lane, deletes ? HS_DELETE : HS_WRITE, key, deletes ? HS_ABSENT : (int64_t)bytes[0]);
-        op->flags = (uint8_t)(relies[how] | (status == VARVE_OK ? 0 : HS_FAILED));
+        op->flags = (uint8_t)(flags[how] | (status == VARVE_OK ? 0 : HS_FAILED));
     }
     return leave(lane, status);
 }

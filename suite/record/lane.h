@@ -60,8 +60,9 @@ int rc_commit(struct rc_lane *lane);
 void rc_abort(struct rc_lane *lane);
 enum rc_read { RC_GET, RC_GET_FOR_UPDATE, RC_CONTAINS };
 int rc_get(struct rc_lane *lane, uint32_t key, enum rc_read how, int64_t *value); /* HS_ABSENT; value may be NULL */
-enum rc_write { RC_PUT, RC_INSERT, RC_UPDATE, RC_DELETE };
-int rc_write(struct rc_lane *lane, uint32_t key, enum rc_write how, size_t value_bytes); /* value: the next unique one */
+enum rc_write { RC_PUT, RC_INSERT, RC_UPDATE, RC_DELETE, RC_ADD };
+/* value: the next unique one; RC_ADD adds it, and INVALID ends the transaction where the row has not eight bytes. */
+int rc_write(struct rc_lane *lane, uint32_t key, enum rc_write how, size_t value_bytes);
 /* Rows of [low, high) into rows[] (at most `most`, a limit of the scan too). OK with *count. */
 int rc_scan(struct rc_lane *lane, uint32_t low, uint32_t high, bool reverse, struct rc_row *rows, unsigned most,
             unsigned *count);

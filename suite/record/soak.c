@@ -107,7 +107,7 @@ static int load(struct rs_session *s) {
     for (uint32_t first = 0; first < keys; first += 200) {
         int status = rc_begin(&s->lane, VARVE_SERIALIZABLE, false, 0);
         for (uint32_t k = first; status == VARVE_OK && k < keys && k < first + 200; k += 2)
-            status = rc_write(&s->lane, k, RC_INSERT, 16);
+            status = rc_write(&s->lane, k, RC_INSERT, rs_is_counter(k) ? 8 : 16);
         if (status == VARVE_OK) status = rc_commit(&s->lane);
         if (status != VARVE_OK) return status;
     }

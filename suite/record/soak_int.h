@@ -30,6 +30,10 @@ struct rs_session {
     char text[320];
 } __attribute__((aligned(128)));
 
+/* Every so many-th row is added to, and so has eight bytes always. */
+enum { RS_COUNTER_EVERY = 8 };
+static inline bool rs_is_counter(uint32_t key) { return key % RS_COUNTER_EVERY == 0; }
+
 /* What all sessions read. */
 struct rs_shared {
     const struct rs_options *options;

@@ -3,7 +3,7 @@
  * Each is the smallest program of some family of anomalies: a read and a write of the same key (lost update), two reads
  * and one write (write skew), scans with inserts and deletes in the other's range (predicates, gaps, ghosts), reads of
  * absent keys, existence, presence asked for by insert, update and delete, savepoints, reads for update, readers of
- * several keys (long fork, fractured reads), and long scans that cross leaves.
+ * several keys (long fork, fractured reads), long scans that cross leaves, and additions, alone and beside all of these.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -15,9 +15,10 @@ enum { ROWS = 256, SHORT_RANGE = 12, LONG_RANGE = 200 };
 static uint32_t key(struct rs_session *s) { return rs_skew_draw(&s->shared->skew, &s->random); }
 static uint64_t below(struct rs_session *s, uint64_t bound) { return vb_random_below(&s->random, bound); }
 
-/* Mostly small, now and then a value that outgrows its record. */
-static size_t value_bytes(struct rs_session *s) {
+/* Mostly small, now and then a value that outgrows its record. Of a row that is added to always a number. */
+static size_t value_bytes(struct rs_session *s, uint32_t k) {
     uint64_t dice = below(s, 64);
+    if (rs_is_counter(k)) return 8;
     return dice < 56 ? 8 + below(s, 24) : dice < 63 ? 100 : 300 + below(s, 300);
 }
 
@@ -35,7 +36,7 @@ static int read_one(struct rs_session *s, uint32_t k) {
 
 static int write_one(struct rs_session *s, uint32_t k) {
     static const enum rc_write mix[] = {RC_PUT, RC_PUT, RC_PUT, RC_INSERT, RC_UPDATE, RC_UPDATE, RC_DELETE, RC_PUT};
-    return rc_write(&s->lane, k, mix[below(s, 8)], value_bytes(s));
+    return rc_write(&s->lane, k, mix[below(s, 8)], value_bytes(s, k));
 }
 
 static int scan_some(struct rs_session *s, uint32_t low, uint32_t width, unsigned *rows) {
@@ -54,7 +55,7 @@ static int read_modify_write(struct rs_session *s) {
     for (uint64_t i = 0; i < count; i++) {
         uint32_t k = key(s);
         TRY_ANSWER(rc_get(&s->lane, k, below(s, 6) == 0 ? RC_GET_FOR_UPDATE : RC_GET, NULL));
-        TRY_ANSWER(rc_write(&s->lane, k, RC_PUT, value_bytes(s)));
+        TRY_ANSWER(rc_write(&s->lane, k, RC_PUT, value_bytes(s, k)));
     }
     return VARVE_OK;
 }
@@ -75,7 +76,10 @@ static int reader(struct rs_session *s) {
 
 static int blind_writes(struct rs_session *s) {
     uint64_t count = 1 + below(s, 4);
-    for (uint64_t i = 0; i < count; i++) TRY_ANSWER(rc_write(&s->lane, key(s), RC_PUT, value_bytes(s)));
+    for (uint64_t i = 0; i < count; i++) {
+        uint32_t k = key(s);
+        TRY_ANSWER(rc_write(&s->lane, k, RC_PUT, value_bytes(s, k)));
+    }
     return VARVE_OK;
 }
 
@@ -101,13 +105,26 @@ static int predicate_pair(struct rs_session *s) {
     unsigned rows = 0;
     TRY_ANSWER(scan_some(s, low + mine, 8, &rows));
     uint32_t k = low + (8 - mine) + (uint32_t)below(s, 8);
-    return rc_write(&s->lane, k, rows == 0 || below(s, 2) == 0 ? RC_PUT : RC_DELETE, value_bytes(s));
+    return rc_write(&s->lane, k, rows == 0 || below(s, 2) == 0 ? RC_PUT : RC_DELETE, value_bytes(s, k));
+}
+
+/* Sums, their own readers among them. */
+static int additions(struct rs_session *s) {
+    uint64_t count = 1 + below(s, 3);
+    bool reads = below(s, 3) == 0;
+    for (uint64_t i = 0; i < count; i++) {
+        uint32_t k = key(s) / RS_COUNTER_EVERY * RS_COUNTER_EVERY;
+        if (reads && below(s, 2) == 0) TRY_ANSWER(read_one(s, k));
+        TRY_ANSWER(rc_write(&s->lane, k, RC_ADD, 8));
+        if (reads) TRY_ANSWER(read_one(s, k));
+    }
+    return below(s, 8) == 0 ? scan_some(s, key(s), SHORT_RANGE, NULL) : VARVE_OK;
 }
 
 static int with_savepoint(struct rs_session *s) {
     TRY_ANSWER(write_one(s, key(s)));
     TRY_ANSWER(rc_savepoint(&s->lane));
-    TRY_ANSWER(skew(s));
+    TRY_ANSWER(below(s, 3) == 0 ? additions(s) : skew(s));
     if (below(s, 2) == 0) TRY_ANSWER(rc_rollback(&s->lane));
     return below(s, 2) == 0 ? write_one(s, key(s)) : VARVE_OK;
 }
@@ -122,7 +139,8 @@ static const struct {
     shape_fn run;
     unsigned weight;
 } shapes[] = {{read_modify_write, 5}, {skew, 6},           {reader, 5},         {blind_writes, 3}, {presence, 3},
-              {scan_and_write, 4},    {predicate_pair, 4}, {with_savepoint, 2}, {long_scan, 1}};
+              {scan_and_write, 4},    {predicate_pair, 4}, {with_savepoint, 2}, {long_scan, 1},
+              {additions, 4}};
 
 static shape_fn draw_shape(struct rs_session *s) {
     unsigned total = 0, at = 0;

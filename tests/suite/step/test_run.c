@@ -313,8 +313,27 @@ static void the_same_schedule_gives_the_same_run(void **state) {
     ss_set_release(&set);
 }
 
+/* The scheme changes once the last open transaction has ended; the gate's wait is told like any other. */
+static void a_switch_waits_for_the_open_transactions(void **state) {
+    (void)state;
+    for (unsigned i = 0; i < TD_SCHEMES; i++) {
+        struct st_stage *stage = stage_of(td_schemes[i], VARVE_SERIALIZABLE, NULL);
+        parse("schedule G1 waits\ninit x=0\ns1: add x 1 | add x 2 | c\ns2: switch occ wait | r x | c\ns3: add x 4 | c\n"
+              "run 1 2 3 1 1 2 2 3\nanomaly !s2.1=ok\n");
+        play(stage, 0);
+        assert_false(run.hang);
+        assert_int_equal(answer(2, 1)->waited, SS_WAITED_OTHER);
+        assert_int_equal(answer(3, 1)->waited, SS_WAITED_OTHER); /* it came when the gate was closed */
+        assert_int_equal(answer(2, 1)->status, VARVE_OK);
+        assert_true(answer(2, 1)->ended > answer(1, 3)->ended && answer(3, 1)->ended > answer(2, 1)->ended);
+        assert_true(run.txns[0].committed && run.txns[1].committed && run.txns[2].committed);
+        st_close(stage);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_switch_waits_for_the_open_transactions),
         cmocka_unit_test(a_weak_level_shows_what_a_strong_one_prevents),
         cmocka_unit_test(a_step_waits_exactly_when_a_lock_is_in_the_way),
         cmocka_unit_test(a_deadlock_has_one_victim),

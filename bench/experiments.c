@@ -152,7 +152,8 @@ static void print_row(const struct bl_load *load, const char *name, struct tally
     uint64_t slowest = slowest_kind(t, &kind);
     qsort(t->rates, t->turns, sizeof(t->rates[0]), by_rate);
     write_causes(t, causes);
-    printf("  %-15s %9.0f %9.0f..%-9.0f %6.2f %6.2f %8.1f %8.1f %9.1f %-12s %5llu %s\n", name, t->rates[t->turns / 2],
+    double median = (t->rates[(t->turns - 1) / 2] + t->rates[t->turns / 2]) / 2;
+    printf("  %-15s %9.0f %9.0f..%-9.0f %6.2f %6.2f %8.1f %8.1f %9.1f %-12s %5llu %s\n", name, median,
            t->rates[0], t->rates[t->turns - 1], share(t->aborts, t->attempts), share(t->wasted, t->operations),
            1e-3 * (double)bd_quantile(&t->latency, 0.99), 1e-3 * (double)bd_quantile(&t->latency, 0.999),
            1e-3 * (double)slowest, load->kinds[kind], (unsigned long long)t->longest_aborts, causes);

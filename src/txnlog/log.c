@@ -13,7 +13,7 @@
 
 #include "base/planted.h"
 
-enum { BLOCK_UNITS = 256, BLOCK_BYTES_MOST = 1 << 20, BLOCK_UNITS_LEAST = 4, WATCH_TURNS = 200 };
+enum { BLOCK_UNITS = 256, BLOCK_BYTES_MOST = 1 << 20, BLOCK_UNITS_LEAST = 4, WATCH_TURNS = 800 };
 
 /* --- the tail of the log that was recovered ----------------------------------------------------------------------- */
 

@@ -45,11 +45,13 @@ void vtl_stage_release(struct vtl_stage *stage, bool round_done) {
     bump(stage, !covered, round_done ? 1 : UINT32_MAX);
 }
 
-/* True: the word has changed. One waiter at a time watches, so that at most one processor is kept from the holder. */
+/* True: the word has changed. One waiter at a time watches, so that at most one processor is kept from the holder, and
+ * none where others sleep already: with so many about, that processor has better things to do. */
 static bool watch(struct vtl_stage *stage, unsigned which, uint32_t word) {
     uint32_t nobody = 0;
-    if (stage->watch_turns == 0 || vb_load_relaxed(&stage->watched) != 0 || !vb_cas(&stage->watched, &nobody, 1))
-        return false;
+    if (stage->watch_turns == 0 || vb_load_relaxed(&stage->watched) != 0) return false;
+    if (vb_load_relaxed(&stage->sleepers[0]) + vb_load_relaxed(&stage->sleepers[1]) != 0) return false;
+    if (!vb_cas(&stage->watched, &nobody, 1)) return false;
     bool changed = false;
     for (uint32_t turn = 0; turn < stage->watch_turns && !changed; turn++) {
         vb_cpu_relax();

@@ -147,7 +147,7 @@ void *bd_worker_main(void *arg) {
         if (phase == BD_STOP) return NULL;
         unsigned kind = s->run->load->draw(s);
         uint64_t intended = worker->step_ns != 0 ? wait_until_due(worker) : bd_now_ns();
-        if (intended > bd_now_ns()) return NULL; /* the run ended before it was due */
+        if (worker->step_ns != 0 && intended > bd_now_ns()) return NULL; /* the run ended before it was due */
         int status = bd_transaction(worker, kind, intended);
         if (status == VARVE_OK || worth_retrying(status)) continue;
         vb_store_relaxed(&worker->status, status);

@@ -210,15 +210,22 @@ static int do_scan(struct weave *w, struct rc_lane *lane, const struct ss_range 
     return rc_scan(lane, bound_of(range->low, 0), bound_of(range->high, 200), range->reverse, rows, most, &count);
 }
 
+/* Where rows are added to, all of them are numbers; else an update outgrows its record. */
+static bool adds(const struct ss_schedule *program) {
+    for (unsigned i = 0; i < program->step_count; i++)
+        if (program->steps[i].verb == SS_ADD) return true;
+    return false;
+}
+
 static int do_step(struct weave *w, struct rc_lane *lane, const struct ss_step *step) {
     switch (step->verb) {
     case SS_GET: return rc_get(lane, key_of(step->key), RC_GET, NULL);
     case SS_GET_FOR_UPDATE: return rc_get(lane, key_of(step->key), RC_GET_FOR_UPDATE, NULL);
     case SS_HAS: return rc_get(lane, key_of(step->key), RC_CONTAINS, NULL);
-    case SS_PUT:
-    case SS_ADD: return rc_write(lane, key_of(step->key), RC_PUT, 8);
+    case SS_PUT: return rc_write(lane, key_of(step->key), RC_PUT, 8);
+    case SS_ADD: return rc_write(lane, key_of(step->key), RC_ADD, 8);
     case SS_INSERT: return rc_write(lane, key_of(step->key), RC_INSERT, 8);
-    case SS_UPDATE: return rc_write(lane, key_of(step->key), RC_UPDATE, 300);
+    case SS_UPDATE: return rc_write(lane, key_of(step->key), RC_UPDATE, adds(w->setup->program) ? 8 : 300);
     case SS_DELETE: return rc_write(lane, key_of(step->key), RC_DELETE, 0);
     case SS_SCAN:
     case SS_OPEN: return do_scan(w, lane, &step->range);
@@ -346,6 +353,12 @@ static int make_fibres(struct weave *w) {
     return VARVE_OK;
 }
 
+/* A sum that nobody has read yet is held to its additions by this. */
+static int read_and_write(struct rc_lane *lane, uint32_t key) {
+    int status = rc_get(lane, key, RC_GET, NULL);
+    return status == VARVE_OK || status == VARVE_NOTFOUND ? rc_write(lane, key, RC_PUT, 8) : status;
+}
+
 /* Everybody has ended: every key can be written without waiting, and nothing but live rows is left. */
 static void look_for_leftovers(struct weave *w) {
     struct rc_lane *lane = &w->fibres[w->count].lane;
@@ -360,7 +373,7 @@ static void look_for_leftovers(struct weave *w) {
     w->drain = true; /* whoever would wait is told at once that time is up */
     status = rc_begin(lane, VARVE_SERIALIZABLE, false, 0);
     for (unsigned k = 0; status == VARVE_OK && k < w->setup->program->key_count; k++)
-        status = rc_write(lane, key_of(k), RC_PUT, 8);
+        status = read_and_write(lane, key_of(k));
     if (status == VARVE_OK) status = rc_commit(lane);
     for (unsigned i = 0; i < 4; i++) (void)vdb_janitor_step(w->db);
     if (status != VARVE_OK) {

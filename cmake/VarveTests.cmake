@@ -177,6 +177,9 @@ foreach(kind IN LISTS kinds)
     endforeach()
     list(APPEND varve_test_sources ${scripts})
 endforeach()
+if(TARGET tests_mutants)
+    add_dependencies(tests_mutants unit_storage_hash) # the killer "index" of tests/mutants/run_mutants
+endif()
 
 # The tests of the interface over the reference engine instead of ours: house.planted runs them with planted faults.
 set(varve_planted "")

@@ -135,6 +135,7 @@ int vst_image_reserve(struct vst_versions *versions, const struct vst_record *re
     chunk->used += bytes;
     chunk->pending++;
     fetch_ahead((const char *)i + bytes);
+    if (!old) __builtin_prefetch(vb_load_relaxed(&record->head)); /* the chain is looked at when the image is pushed */
     *image = i;
     return VARVE_OK;
 }

@@ -41,6 +41,10 @@ with open(sys.argv[1], "w", encoding="utf-8") as out:
             line = {"txn_per_s": rate, "weaker": engine == "wiredtiger", "attempts": 100, "aborts": turn}
             print(json.dumps({"row": "mixed", "engine": engine, "turn": turn, "line": line}), file=out)
 MAKE
+cat >"$scratch/quick" <<'QUICK'
+{"row": "recovery", "engine": "varve-mvcc", "turn": 0, "line": {"what": "log", "bytes": 4000000, "rows": 500, "transactions": 9, "checkpoint_rows": 0, "open_s": 0.5, "read_s": 0}}
+QUICK
+expect 0 '0.50 s (0.50-0.50), 8 MB/s, 1000 rows/s; reading the files takes 0.00 s, - MB/s' --print --rows recovery --raw "$scratch/quick"
 expect 0 '200 (100-300)' --print --raw "$scratch/known"
 expect 0 '80 (80-80) lmdb                  2.50  10 x wiredtiger, is 4.00' --print --raw "$scratch/known"
 expect 0 'aborted: varve-mvcc 1.00 %, wiredtiger 1.00 %, lmdb 1.00 %' --print --raw "$scratch/known"

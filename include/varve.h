@@ -235,7 +235,7 @@ typedef struct varve_stats_info {
  *   lock_timeout_ms   wait for one lock                              10000
  *   deadlock          wound_wait | no_wait | wait_die | detect       wound_wait
  *   checkpoint_bytes  log size that starts a checkpoint, 0 = never   64M
- *                     (and never before the log is twice as long as the last checkpoint)
+ *                     (and not before the log is eight times as long as the last checkpoint or has 1G, nor before twice)
  *   max_snapshot_age_ms  when memory is short, older snapshots end   0 (never)
  *   storage           memory                                         memory
  *   mode              permission bits of new files, octal            0600

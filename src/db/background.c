@@ -10,6 +10,7 @@
 #include "db/db_int.h"
 
 enum { PACE_MIN_NS = 1000000, PACE_MAX_NS = 32000000, CHECKPOINTER_PACE_NS = 50000000 };
+#define QUICKLY_REPLAYED (UINT64_C(1) << 30)
 
 void vdb_poison(struct varve_db *db, const char *why) { vtl_poison(db->log, why); }
 
@@ -43,14 +44,20 @@ static void janitor(void *arg) {
     }
 }
 
-/* A checkpoint writes the whole image, so it waits until the log is twice as long: what is written for checkpoints
- * stays below half of what is written anyway. */
+/* A checkpoint writes the whole image, so it waits until the log is eight times as long, which a restart replays about as
+ * fast as the disk reads it; beyond QUICKLY_REPLAYED the time of a restart counts more, and twice has to do. */
+uint64_t vdb_log_between_checkpoints(uint64_t least, uint64_t image) {
+    uint64_t most = 2 * image > QUICKLY_REPLAYED ? 2 * image : QUICKLY_REPLAYED;
+    uint64_t wanted = 8 * image < most ? 8 * image : most;
+    return wanted > least ? wanted : least;
+}
+
 static bool wants_checkpoint(struct varve_db *db) {
     struct vtl_stats stats;
     vtl_stats(db->log, &stats);
     uint64_t least = db->options.checkpoint_bytes;
     if (least == 0 || vtl_poisoned(db->log)) return false;
-    return stats.live_bytes > least && stats.live_bytes > 2 * vb_load_relaxed(&db->image_bytes);
+    return stats.live_bytes > vdb_log_between_checkpoints(least, vb_load_relaxed(&db->image_bytes));
 }
 
 static void checkpointer(void *arg) {

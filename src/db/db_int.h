@@ -80,6 +80,8 @@ void vdb_tables_free(struct varve_db *db);
 /* checkpoint.c: as vdb_checkpoint, for the checkpointer: blocks are stored as they are. */
 int vdb_checkpoint_beside(struct varve_db *db);
 /* background.c */
+/* Bytes of log that make a checkpoint worth its while; `image`: bytes of the last one, `least`: checkpoint_bytes. */
+uint64_t vdb_log_between_checkpoints(uint64_t least, uint64_t image);
 int vdb_threads_start(struct varve_db *db);
 void vdb_threads_stop(struct varve_db *db);
 void vdb_poison(struct varve_db *db, const char *why);

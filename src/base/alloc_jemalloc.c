@@ -60,7 +60,7 @@ static size_t memory_bytes(unsigned heaps_max, unsigned arenas_max) {
 
 /* An arena asks the system for more each time, so a database that grows lies in extents of many huge pages, and a look-up
  * misses fewer translations. Small extents stay as they are: an arena that serves a few transactions is to stay small. */
-enum { HUGE_PAGE = 2 << 20, HUGE_EXTENT = 8 << 20 };
+enum { HUGE_PAGE = 2 << 20, HUGE_EXTENT = 2 << 20 };
 
 /* jemalloc calls it with its locks held, so it asks jemalloc nothing. */
 static void *huge_alloc(extent_hooks_t *hooks, void *new_addr, size_t size, size_t alignment, bool *zero, bool *commit,

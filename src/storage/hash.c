@@ -55,10 +55,11 @@ static uint64_t rows_of(const struct vst_table *table, int64_t leaves) { return 
 
 static uint64_t least_of(const struct vst_table *table) { return table->store->domain->limits.hash_least; }
 
-/* Two entries for each row: between a third and half of the entries are used then, for leaves are seldom full. */
+/* Five entries for four rows that the leaves have room for, so that a little more than half are used where rows came in any
+ * order. More room would lose fewer entries, but miss the cache more often, and that costs more. */
 struct vst_hash *vst_hash_create(const struct vst_table *table, struct vb_heap *heap, int64_t leaves) {
     uint64_t rows = rows_of(table, leaves) > least_of(table) ? rows_of(table, leaves) : least_of(table);
-    uint64_t count = (rows * 2 + VST_WAYS - 1) / VST_WAYS;
+    uint64_t count = (rows + rows / 4 + VST_WAYS - 1) / VST_WAYS;
     if (count > UINT32_MAX) count = UINT32_MAX;
     size_t size = sizeof(struct vst_hash) + count * sizeof(struct vst_bucket);
     struct vst_hash *hash = vst_node_alloc(heap, size);
@@ -74,7 +75,7 @@ static bool misfit(const struct vst_table *table, int64_t leaves) {
     uint64_t rows = rows_of(table, leaves), least = least_of(table);
     if (hash == NULL) return rows > least;
     uint64_t entries = hash->bucket_count * VST_WAYS;
-    if (rows > entries / 8 * 7) return hash->bucket_count < UINT32_MAX;
+    if (rows > entries) return hash->bucket_count < UINT32_MAX;
     return rows < entries / 16 && least < entries / 16;
 }
 

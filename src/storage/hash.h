@@ -33,8 +33,13 @@
 #ifndef VARVE_STORAGE_HASH_H
 #define VARVE_STORAGE_HASH_H
 
+#if defined(__x86_64__)
+#include <emmintrin.h>
+#endif
+
 #include "base/bytes.h"
 #include "base/planted.h"
+#include "base/seqcopy.h"
 #include "storage/storage_int.h"
 #include "storage/tree.h"
 
@@ -86,13 +91,23 @@ static inline struct vst_record *vst_entry_record(uint64_t entry) {
     return (struct vst_record *)(uintptr_t)(entry & ((UINT64_C(1) << VST_POINTER_BITS) - 1));
 }
 
-/* Bit i: entry i has the tag. */
+/* Bit i: entry i has the tag, or had it a moment ago; an empty one may count as well. */
 static inline unsigned vst_bucket_hits(const struct vst_bucket *bucket, uint64_t h) {
+#if VB_SEQ_WIDE
+    __m128i tag = _mm_set1_epi16((short)(h & 0x7fff)), tags[4];
+    for (unsigned i = 0; i < 4; i++) { /* fifteen bits each: the highest tells only that there is an entry */
+        __m128i two = _mm_load_si128((const __m128i *)(const void *)&bucket->entries[2 * i]);
+        tags[i] = _mm_srli_epi64(_mm_slli_epi64(two, 1), 49);
+    }
+    __m128i all = _mm_packs_epi32(_mm_packs_epi32(tags[0], tags[1]), _mm_packs_epi32(tags[2], tags[3]));
+    return (unsigned)_mm_movemask_epi8(_mm_packs_epi16(_mm_cmpeq_epi16(all, tag), _mm_setzero_si128()));
+#else
     uint64_t tag = vst_entry_tag(h);
     unsigned hits = 0;
     for (unsigned i = 0; i < VST_WAYS; i++)
         hits |= (unsigned)((vb_load_relaxed(&bucket->entries[i]) ^ tag) >> VST_POINTER_BITS == 0) << i;
     return hits;
+#endif
 }
 static inline struct vst_record *vst_bucket_record(const struct vst_bucket *bucket, unsigned i) {
     return vst_entry_record(vb_load_acquire(&bucket->entries[i])); /* pairs with the store of vst_hash_put */
@@ -100,14 +115,6 @@ static inline struct vst_record *vst_bucket_record(const struct vst_bucket *buck
 /* A record's header, key and a short value. */
 static inline void vst_prefetch_record(const struct vst_record *record) {
     for (unsigned line = 0; line < 3; line++) __builtin_prefetch((const char *)record + line * VB_CACHE_LINE);
-}
-
-static inline bool vst_key_is(const struct vst_record *record, varve_slice key) {
-    if (vst_key_bytes(record) != key.size) return false;
-    const uint8_t *a = record->key, *b = key.data;
-    if (vb_likely(key.size - 8 <= 8))
-        return ((vb_get_u64(a) ^ vb_get_u64(b)) | (vb_get_u64(a + key.size - 8) ^ vb_get_u64(b + key.size - 8))) == 0;
-    return memcmp(a, b, key.size) == 0;
 }
 
 /* The record with this key among the entries in `hits`, or NULL. In a read section. */

@@ -18,6 +18,7 @@
 #include "storage/record.h"
 
 #include "base/planted.h"
+#include "base/seqcopy.h"
 #include "os/os.h"
 #include "storage/version_int.h"
 
@@ -82,24 +83,6 @@ static int read_older(const struct vst_record *record, uint64_t tid, uint64_t s,
     return VARVE_OK;
 }
 
-/* Four words a turn: the compiler may neither join atomic loads nor unroll their loop by itself. */
-vb_step void copy_words(uint8_t *to, const uint64_t *from, size_t size) {
-    for (; size >= 32; size -= 32, to += 32, from += 4) {
-        uint64_t words[4] = {vb_seq_load(from), vb_seq_load(from + 1), vb_seq_load(from + 2), vb_seq_load(from + 3)};
-        memcpy(to, words, 32);
-    }
-    for (; size >= 8; size -= 8, to += 8, from++) {
-        uint64_t word = vb_seq_load(from);
-        memcpy(to, &word, 8);
-    }
-    if (size == 0) return;
-    uint64_t word = vb_seq_load(from);
-    const uint8_t *bytes = (const uint8_t *)&word;
-    if ((size & 4) != 0) memcpy(to, bytes, 4);
-    if ((size & 2) != 0) memcpy(to + (size & 4), bytes + (size & 4), 2);
-    if ((size & 1) != 0) to[size - 1] = bytes[size - 1];
-}
-
 vb_step bool still(const struct vst_record *record, uint64_t tid) {
     vb_fence_acquire(); /* pairs with the installer's release fence: whoever saw a new word sees BUSY or the new tid */
     return vb_likely(vb_load_relaxed(&record->tid) == tid) || VB_PLANTED(50);
@@ -120,7 +103,7 @@ vb_step int read_own(const struct vst_record *record, uint64_t tid, struct vb_ar
         if (size > capacity) size = capacity;
         uint8_t *copy = vb_arena_alloc(arena, size);
         if (copy == NULL) return VARVE_NOMEM;
-        copy_words(copy, words, size);
+        vb_seq_copy_out(copy, words, size);
         value = VARVE_SLICE(copy, size);
     }
     if (!still(record, tid)) return AGAIN;

@@ -29,6 +29,7 @@
 
 #include "base/arena.h"
 #include "base/atomics.h"
+#include "base/bytes.h"
 #include "core/domain.h"
 #include "varve.h"
 
@@ -60,6 +61,14 @@ struct vst_record {
 
 static inline size_t vst_key_bytes(const struct vst_record *r) { return (size_t)(vb_load_relaxed(&r->len) & 0xffff); }
 static inline varve_slice vst_record_key(const struct vst_record *r) { return VARVE_SLICE(r->key, vst_key_bytes(r)); }
+/* The same key? No call for keys of 8 to 16 bytes. */
+static inline bool vst_key_is(const struct vst_record *record, varve_slice key) {
+    if (vst_key_bytes(record) != key.size) return false;
+    const uint8_t *a = record->key, *b = key.data;
+    if (vb_likely(key.size - 8 <= 8))
+        return ((vb_get_u64(a) ^ vb_get_u64(b)) | (vb_get_u64(a + key.size - 8) ^ vb_get_u64(b + key.size - 8))) == 0;
+    return memcmp(a, b, key.size) == 0;
+}
 static inline unsigned vst_record_table_slot(const struct vst_record *r) { return (unsigned)(vb_load_relaxed(&r->len) >> 52); }
 
 /* What a read found. */

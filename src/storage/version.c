@@ -17,6 +17,7 @@
  */
 #include "os/rcu.h"
 #include "base/planted.h"
+#include "base/seqcopy.h"
 #include "storage/version_int.h"
 
 struct vst_image *vst_image_at(const struct vst_record *record, uint64_t s) {
@@ -86,17 +87,10 @@ static void link_above(struct vst_versions *versions, struct vst_record *record,
         vb_store_relaxed(&domain->janitor_asked, 1);
 }
 
+/* Nobody writes the value while the caller holds the writer field. */
 static void copy_to_image(struct vst_image *image, const struct vst_record *record, uint64_t tid) {
-    const uint64_t *words = vst_value_words(record);
-    uint32_t size = vst_image_value_bytes(image);
-    if ((tid & VST_BLOB) != 0) size = 8;
-    uint32_t count = (size + 7) / 8, i = 0;
-    for (; i + 4 <= count; i += 4) { /* four a turn: the compiler does not unroll atomic loads */
-        uint64_t four[4] = {vb_load_relaxed(&words[i]), vb_load_relaxed(&words[i + 1]), vb_load_relaxed(&words[i + 2]),
-                            vb_load_relaxed(&words[i + 3])};
-        memcpy(&image->words[i], four, sizeof(four));
-    }
-    for (; i < count; i++) image->words[i] = vb_load_relaxed(&words[i]);
+    size_t size = (tid & VST_BLOB) != 0 ? 8 : vst_image_value_bytes(image);
+    memcpy(image->words, vst_value_words(record), (size + 7) & ~(size_t)7);
 }
 
 static void push_image(struct vst_versions *versions, struct vst_record *record, struct vst_image *image) {
@@ -105,27 +99,6 @@ static void push_image(struct vst_versions *versions, struct vst_record *record,
     copy_to_image(image, record, tid);
     link_above(versions, record, image, vst_tid_cts(tid));
     vb_store_release(&record->head, image);
-}
-
-static void store_words(uint64_t *to, varve_slice value) {
-    const uint8_t *from = value.data;
-    size_t size = value.size;
-    for (; size >= 32; size -= 32, from += 32, to += 4) { /* four a turn: the compiler does not unroll atomic stores */
-        uint64_t four[4];
-        memcpy(four, from, sizeof(four));
-        vb_seq_store(to, four[0]);
-        vb_seq_store(to + 1, four[1]);
-        vb_seq_store(to + 2, four[2]);
-        vb_seq_store(to + 3, four[3]);
-    }
-    for (; size != 0; to++) {
-        size_t part = size < 8 ? size : 8;
-        uint64_t word = 0;
-        memcpy(&word, from, part);
-        vb_seq_store(to, word);
-        from += part;
-        size -= part;
-    }
 }
 
 void vst_value_write(struct vk_domain *domain, struct vst_record *record, const struct vst_change *change,
@@ -144,7 +117,7 @@ void vst_value_write(struct vk_domain *domain, struct vst_record *record, const 
     if (blob != NULL)
         vb_seq_store(vst_value_words(record), (uint64_t)(uintptr_t)blob);
     else if (!change->ghost)
-        store_words(vst_value_words(record), change->value);
+        vb_seq_copy_in(vst_value_words(record), change->value.data, change->value.size);
     VK_YIELD(domain, install_value);
     vb_store_release(&record->tid, cts << 8 | flags);
 }

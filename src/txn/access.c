@@ -46,7 +46,7 @@ static int note_absence(struct varve_txn *txn, struct vst_table *tree, varve_sli
 /* Looks a row up; the one that was looked up last is at hand while it is in the index. In a read section. */
 vb_step void find(struct varve_txn *txn, struct vst_table *tree, varve_slice key, struct vst_found *found) {
     struct vst_record *last = txn->last_record;
-    if (last != NULL && txn->last_tree == tree && vb_equal(vst_record_key(last), key) &&
+    if (last != NULL && txn->last_tree == tree && vst_key_is(last, key) &&
         ((vb_load_acquire(&last->tid) & VST_FROZEN) == 0 || VB_PLANTED(90))) {
         *found = (struct vst_found){.record = last};
         return;

@@ -56,6 +56,16 @@ static inline void vb_fence_release(void) { __atomic_thread_fence(__ATOMIC_RELEA
 static inline void vb_fence_seq_cst(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 #endif
 
+/* Sixteen bytes of payload, by one load and one store that may be torn: see seqcopy.h. */
+#if defined(__x86_64__) && !VB_TSAN && !defined(__SANITIZE_ADDRESS__)
+#define VB_SEQ_WIDE 1
+static inline void vb_seq_copy16(void *to, const void *from) {
+    __asm__ volatile("movdqu (%1), %%xmm15\n\tmovdqu %%xmm15, (%0)" : : "r"(to), "r"(from) : "xmm15", "memory");
+}
+#else
+#define VB_SEQ_WIDE 0
+#endif
+
 static inline void vb_compiler_barrier(void) { __asm__ volatile("" ::: "memory"); }
 
 static inline void vb_cpu_relax(void) {

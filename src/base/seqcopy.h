@@ -16,22 +16,13 @@
 
 #include "base/atomics.h"
 
-#if defined(__x86_64__) && !VB_TSAN && !defined(__SANITIZE_ADDRESS__)
-#define VB_SEQ_WIDE 1
-#else
-#define VB_SEQ_WIDE 0
-#endif
-
 #if VB_SEQ_WIDE
-static inline void vb_copy16(void *to, const void *from) {
-    __asm__ volatile("movdqu (%1), %%xmm15\n\tmovdqu %%xmm15, (%0)" : : "r"(to), "r"(from) : "xmm15", "memory");
-}
 /* size >= 16; the last piece may overlap the one before. */
 static inline void vb_copy_wide(void *to, const void *from, size_t size) {
     char *target = to;
     const char *source = from, *last = source + size - 16;
-    for (; source < last; source += 16, target += 16) vb_copy16(target, source);
-    vb_copy16((char *)to + size - 16, last);
+    for (; source < last; source += 16, target += 16) vb_seq_copy16(target, source);
+    vb_seq_copy16((char *)to + size - 16, last);
 }
 #endif
 

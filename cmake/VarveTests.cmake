@@ -178,7 +178,7 @@ foreach(kind IN LISTS kinds)
     list(APPEND varve_test_sources ${scripts})
 endforeach()
 if(TARGET tests_mutants)
-    add_dependencies(tests_mutants unit_storage_hash) # the killer "index" of tests/mutants/run_mutants
+    add_dependencies(tests_mutants unit_storage_hash unit_storage_split) # killers of tests/mutants/run_mutants
 endif()
 
 # The tests of the interface over the reference engine instead of ours: house.planted runs them with planted faults.

@@ -71,6 +71,7 @@ int vk_domain_open(struct vk_domain *domain, struct vos *os, struct vb_memory *m
         slot->pin = VK_NO_PIN;
         slot->gen = 1;
     }
+    domain->split_reach = limits->split_reach;
     domain->epoch = 1;
     domain->min_pin = 1;
     domain->capture = capture_at(domain, 0);
@@ -140,6 +141,47 @@ static void capture_snapshots(const struct vk_domain *domain, const struct vk_ca
     next->min_snap = next->count != 0 && next->snaps[0] < gc_floor ? next->snaps[0] : gc_floor;
 }
 
+/* --- the split ---------------------------------------------------------------------------------------------------- */
+
+/* Before the membarrier: draws a split where the oldest snapshot is a long one and there is none. */
+static uint64_t split_drawn(struct vk_domain *domain, const struct vk_capture *last, uint64_t gc_floor) {
+    if (last->split != 0) return last->split;
+    if (domain->long_rounds < domain->limits.long_rounds) return 0;
+    uint64_t reach = 2 * (gc_floor - last->gc_floor);
+    if (reach > domain->split_reach) domain->split_reach = reach;
+    uint64_t split = gc_floor + domain->split_reach;
+    vb_store_release(&domain->split, split);
+    return split;
+}
+
+/* After it: a split that the clock has passed already may have been missed by whoever drew a stamp above it. */
+static uint64_t split_certified(struct vk_domain *domain, const struct vk_capture *last, uint64_t split) {
+    if (split == 0 || last->split != 0) return split;
+    if (vb_load_acquire(&domain->clock) <= split || VB_PLANTED(120)) {
+        domain->split_reach = domain->limits.split_reach;
+        return split;
+    }
+    domain->split_reach *= 2;
+    vb_store_release(&domain->split, 0);
+    return 0;
+}
+
+static uint64_t lowest_above(const struct vk_capture *capture, uint64_t split) {
+    for (size_t i = 0; i < capture->count; i++)
+        if (capture->snaps[i] > split) return capture->snaps[i] < capture->gc_floor ? capture->snaps[i] : capture->gc_floor;
+    return capture->gc_floor;
+}
+
+/* Fills in split and young_min of the next capture, whose snapshots are known. */
+static void split_settle(struct vk_domain *domain, const struct vk_capture *last, uint64_t split, struct vk_capture *next) {
+    bool same = last->min_snap == next->min_snap && next->min_snap < next->gc_floor;
+    domain->long_rounds = same ? domain->long_rounds + 1 : 0;
+    bool passed = next->min_snap > split || (VB_PLANTED(121) && next->gc_floor > split);
+    if (passed && split != 0) vb_store_release(&domain->split, 0);
+    next->split = passed ? 0 : split;
+    next->young_min = passed ? next->min_snap : lowest_above(next, split);
+}
+
 static uint64_t lowest_pin(const struct vk_domain *domain, uint64_t otherwise) {
     uint64_t lowest = otherwise;
     for (unsigned id = 1; id <= domain->slot_count; id++) {
@@ -159,12 +201,17 @@ int vk_janitor_round(struct vk_domain *domain) {
     VK_YIELD(domain, gc_clock);
     vb_store_release(&domain->gc_floor, gc_floor);
     VK_YIELD(domain, gc_floor);
-    vos_membarrier(); /* pairs with the light barriers of vk_snapshot_register, vk_snapshot_move and vk_pin */
+    uint64_t split = split_drawn(domain, last, gc_floor);
+    VK_YIELD(domain, gc_split);
+    vos_membarrier(); /* pairs with the light barriers of vk_snapshot_register, vk_snapshot_move, vk_pin and vst_install */
+    split = split_certified(domain, last, split);
     capture_snapshots(domain, last, gc_floor, next);
-    VB_ASSERT(next->min_snap >= last->min_snap); /* C4 */
+    split_settle(domain, last, split, next);
+    VB_ASSERT(next->min_snap >= last->min_snap && next->young_min >= last->young_min); /* C4 */
     vos_rcu_publish(&domain->capture, next);
     VK_YIELD(domain, gc_captured);
     vb_store_release(&domain->min_snap, next->min_snap);
+    vb_store_release(&domain->young_min, next->young_min);
     uint64_t epoch = vb_load_relaxed(&domain->epoch) + 1;
     uint64_t min_pin = lowest_pin(domain, epoch);
     vb_store_release(&domain->epoch, epoch);

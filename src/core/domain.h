@@ -5,12 +5,22 @@
  *  C1  every lock is held before the clock is bumped; every reader loads the clock before it looks at locks
  *  C2  slot.commit is PREP before the fetch_add and {cts, COMMITTING} after it; IDLE only after the last unlock
  *  C3  a snapshot counts only once it is stored in its slot and gc_floor was then seen not above it
- *  C4  min_snap never falls: it is always a captured snapshot or the floor
+ *  C4  min_snap and young_min never fall: each is always a captured snapshot or the floor, and young_min is not below min_snap
  *  C5  slot.gen rises after the last unlock, also when an attempt is retried: a wound carries the gen it is meant for
+ *  C6  a split that a capture shows was stored before the clock passed it: whoever draws a larger cts loads it afterwards
+ *  C7  a split is not below the floor of the first capture that shows it. So a version above it that is at or below young_min was
+ *      committed before a later floor was taken, and a grace period lies between that capture and who meets the version
+ *
+ * The split. Beside one long reader every version between its snapshot and the present is garbage, but reachable only through
+ * what came later. So once the oldest snapshot is a long one the janitor draws a split a little ahead of the clock. Versions
+ * overwritten above it are chained as if nobody older were there, with young_min as their min_snap; who reads at or below the
+ * split reaches the rest of a chain by the record's shortcut (storage/version_int.h). There is one split at a time; it goes
+ * when min_snap has passed it.
  *
  * Who writes what: the first line of a slot is written by its owner and read by all; the second is written by others.
  * Sources: Neumann, Muehlbauer, Kemper, Fast Serializable Multi-Version Concurrency Control, SIGMOD 2015, 2 (stamps);
- * Boettcher et al., Scalable Garbage Collection for In-Memory MVCC Systems, VLDB 2020 (captures). The protocol was model
+ * Boettcher et al., Scalable Garbage Collection for In-Memory MVCC Systems, VLDB 2020 (captures); Kim et al., Long-lived
+ * Transactions Made Less Harmful, SIGMOD 2020 (versions apart by who can need them). The protocol was model
  * checked; where it departs from the papers docs/decisions says so.
  *
  * SPDX-License-Identifier: MIT
@@ -61,6 +71,8 @@ struct vk_slot {
 struct vk_capture {
     uint64_t gc_floor;
     uint64_t min_snap;     /* lowest registered stamp, or gc_floor */
+    uint64_t split;        /* 0: none */
+    uint64_t young_min;    /* lowest registered stamp above the split, or gc_floor; without a split min_snap */
     size_t count;
     uint64_t snaps[];      /* [count], ascending, without repeats */
 };
@@ -70,6 +82,8 @@ struct vk_domain {
     vb_aligned_line uint64_t durable;  /* every commit up to here is synced (memory: = clock is implied) */
     vb_aligned_line uint64_t gc_floor; /* no snapshot below it may be registered any more */
     uint64_t min_snap;                 /* = capture->min_snap, for cheap reads */
+    uint64_t young_min;                /* = capture->young_min; load it before split */
+    uint64_t split;                    /* for those who install: a stamp that a capture may show next, or shows; 0: none */
     struct vk_capture *capture;        /* published; never NULL after init */
     uint64_t epoch;                    /* janitor rounds, from 1: what slot.pin holds */
     uint64_t min_pin;                  /* everything retired with a tag below it is unpinned */
@@ -81,6 +95,9 @@ struct vk_domain {
     struct vk_limits limits;
     struct vk_hooks hooks;
     struct vb_memory *memory;
+    /* janitor */
+    unsigned long_rounds;              /* how often min_snap stayed where it was, below the floor */
+    uint64_t split_reach;              /* how far ahead of the clock the next split is drawn */
     bool ghosts_wait_durable;          /* ghosts are purged only once their deletion is durable */
     struct vb_heap *janitor_heap;      /* used by the janitor only */
     unsigned slot_count;

@@ -24,11 +24,13 @@ struct vk_limits {
     uint64_t segment_first_bytes, segment_max_bytes;
     size_t chunk_bytes;         /* version chunk, 1 KiB..64 KiB */
     unsigned scan_small;        /* rows up to which a scan keeps a node set; beyond it the range is re-scanned */
+    unsigned long_rounds;       /* rounds of the janitor that make the oldest snapshot a long one, at least 1 */
+    unsigned split_reach;       /* stamps by which a split is drawn ahead of the clock, at least */
     unsigned hash_least;        /* room for so many rows, and more, and a table has a hash beside its tree; 0: always */
 };
 
 /* What a release runs with; the tests' tiny set is in tests/support. */
 #define VK_LIMITS_DEFAULT \
-    ((struct vk_limits){1024, VK_READER_BITS_MAX, 48, 48, 64 << 10, 4096, 1 << 20, 64 << 20, 32 << 10, 64, 1024})
+    ((struct vk_limits){1024, VK_READER_BITS_MAX, 48, 48, 64 << 10, 4096, 1 << 20, 64 << 20, 32 << 10, 64, 8, 64, 1024})
 
 #endif

@@ -63,6 +63,7 @@
     /* publish, install */                                                                                            \
     X(publish_before, "publish.before", "validated, nothing public")                                                  \
     X(publish_head, "publish.head", "the redo record is in the ring, its cts not yet published")                      \
+    X(install_shortcut, "install.shortcut", "a shortcut is set if one is due, the head is as it was")                 \
     X(install_image, "install.image", "the before-image is the head, the record not yet BUSY")                        \
     X(install_busy, "install.busy", "BUSY is set, the value not yet written")                                         \
     X(install_value, "install.value", "the value is written, the new tid is not")                                     \
@@ -97,6 +98,7 @@
     /* janitor */                                                                                                     \
     X(gc_clock, "gc.clock", "the floor is loaded, not stored")                                                        \
     X(gc_floor, "gc.floor", "the floor is stored, no slot looked at")                                                 \
+    X(gc_split, "gc.split", "a split may be drawn, the clock has not been looked at again")                           \
     X(gc_slot, "gc.slot", "the stamp of one more slot is loaded")                                                     \
     X(gc_captured, "gc.captured", "the capture is published, min_snap is as it was")                                  \
     X(gc_epoch, "gc.epoch", "before the grace period")                                                                \

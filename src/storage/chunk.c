@@ -7,8 +7,8 @@
  * round), and in_limbo.
  * Invariants
  *   1. A chunk is sealed only when no image in it is merely reserved; a sealed chunk is the janitor's.
- *   2. A sealed chunk is reused when min_snap has reached the largest cts that overwrote a version in it, or every
- *      image in it was pruned, and a grace period has begun and ended after that was seen, and none of its images is
+ *   2. A sealed chunk is reused when min_snap has reached the largest cts that overwrote a version in it, or young_min has
+ *      and all its versions are from above the split, or every image in it was pruned, and a grace period has begun and ended after that was seen, and none of its images is
  *      in limbo: no registered reader and, after the grace period, no pruner goes there any more (stop rule,
  *      version_int.h).
  *   3. Images lie in a chunk one after the other, each with its room in its own header, so that blobs can be found.
@@ -61,6 +61,7 @@ static void empty_chunk(struct vst_chunk *chunk, struct vst_versions *versions, 
     chunk->versions = versions;
     chunk->size = size;
     chunk->used = sizeof(*chunk);
+    chunk->min_before = UINT64_MAX;
     vb_arena_poison(chunk + 1, size - sizeof(*chunk));
 }
 
@@ -113,12 +114,17 @@ static void fetch_ahead(const char *end) {
     for (unsigned i = 0; i < 3; i++) __builtin_prefetch(end + AHEAD_BYTES + i * VB_CACHE_LINE, 1);
 }
 
+static enum vst_stream stream_of(const struct vk_domain *domain, uint64_t cts) {
+    bool old = cts <= vb_load_relaxed(&domain->min_snap) || cts <= vb_load_relaxed(&domain->split);
+    return old ? VST_OLD : VST_YOUNG;
+}
+
 int vst_image_reserve(struct vst_versions *versions, const struct vst_record *record, struct vst_image **image) {
     uint64_t tid = vb_load_relaxed(&record->tid), len = vb_load_relaxed(&record->len);
     uint32_t room = (tid & VST_GHOST) != 0 ? 0 : (tid & VST_BLOB) != 0 ? 8 : round8(vst_len_value(len));
     uint32_t bytes = vst_image_bytes(room);
-    bool old = vst_tid_cts(tid) <= vb_load_relaxed(&versions->store->domain->min_snap);
-    struct vst_chunk **open = &versions->open[old ? VST_OLD : VST_YOUNG], *chunk = *open;
+    const struct vk_domain *domain = versions->store->domain;
+    struct vst_chunk **open = &versions->open[stream_of(domain, vst_tid_cts(tid))], *chunk = *open;
     if (chunk == NULL || chunk->size - chunk->used < bytes) {
         chunk = next_chunk(versions);
         if (chunk == NULL) return VARVE_NOMEM;
@@ -135,7 +141,8 @@ int vst_image_reserve(struct vst_versions *versions, const struct vst_record *re
     chunk->used += bytes;
     chunk->pending++;
     fetch_ahead((const char *)i + bytes);
-    if (!old) __builtin_prefetch(vb_load_relaxed(&record->head)); /* the chain is looked at when the image is pushed */
+    if (vst_tid_cts(tid) > vb_load_relaxed(&domain->young_min)) /* the chain is looked at when the image is pushed */
+        __builtin_prefetch(vb_load_relaxed(&record->head));
     *image = i;
     return VARVE_OK;
 }
@@ -165,6 +172,7 @@ void vst_image_used(struct vst_versions *versions, struct vst_image *image, uint
     if (over != 0) {
         chunk->installed++;
         if (over > chunk->max_over) chunk->max_over = over;
+        if (vst_tid_cts(image->before) < chunk->min_before) chunk->min_before = vst_tid_cts(image->before);
         if ((image->before & VST_BLOB) != 0) {
             chunk->blob_bytes += vst_blob_bytes(vst_image_blob(image));
             count_up(&versions->bytes_taken, vst_blob_bytes(vst_image_blob(image)));
@@ -224,7 +232,12 @@ static void recycle(struct vst_versions *v, struct vst_chunk *chunk, struct vb_h
     push_chunk(&v->recycled, chunk);
 }
 
-uint64_t vst_versions_collect(struct vst_versions *versions, uint64_t min_snap, struct vb_heap *heap) {
+static bool is_done(const struct vst_chunk *chunk, const struct vk_capture *capture) {
+    bool young = chunk->min_before > capture->split || VB_PLANTED(126);
+    return chunk->max_over <= (young ? capture->young_min : capture->min_snap) || chunk->dropped == chunk->installed;
+}
+
+uint64_t vst_versions_collect(struct vst_versions *versions, const struct vk_capture *capture, struct vb_heap *heap) {
     uint64_t done = 0;
     struct vst_chunk **link = &versions->ready, *chunk, *next;
     while ((chunk = *link) != NULL) {
@@ -242,7 +255,7 @@ uint64_t vst_versions_collect(struct vst_versions *versions, uint64_t min_snap, 
         versions->waiting = chunk;
     }
     for (link = &versions->waiting; (chunk = *link) != NULL;) {
-        if (chunk->max_over > min_snap && chunk->dropped < chunk->installed) {
+        if (!is_done(chunk, capture)) {
             link = &chunk->next;
             continue;
         }

@@ -63,7 +63,7 @@ void vst_blob_free(struct vb_heap *heap, void *blob) {
 
 size_t vst_record_bytes(const struct vst_record *record) {
     uint64_t len = vb_load_relaxed(&record->len);
-    return (size_t)((uint8_t *)vst_value_words(record) - (uint8_t *)record) + vst_len_capacity(len);
+    return (size_t)((uint8_t *)vst_value_words(record) - (uint8_t *)record) + vst_len_capacity(len) + VST_SHORTCUT_BYTES;
 }
 
 static uint64_t make_len(size_t key_bytes, size_t capacity, unsigned table_slot) {
@@ -76,7 +76,7 @@ struct vst_record *vst_record_create(struct vst_table *table, struct vb_heap *he
     size_t padded = (key.size + 7) & ~(size_t)7, capacity = (value_bytes + 7) & ~(size_t)7;
     if (capacity < 8) capacity = 8;
     if (capacity > VK_INLINE_BYTES) capacity = VK_INLINE_BYTES;
-    size_t bytes = sizeof(struct vst_record) + padded + capacity;
+    size_t bytes = sizeof(struct vst_record) + padded + capacity + VST_SHORTCUT_BYTES;
     struct vst_hidden *hidden = vb_heap_alloc(heap, sizeof(*hidden) + bytes);
     if (hidden == NULL) return NULL;
     struct vst_record *record = hide(hidden, VST_RECORD, bytes);
@@ -85,6 +85,7 @@ struct vst_record *vst_record_create(struct vst_table *table, struct vb_heap *he
     record->head = NULL;
     record->len = make_len(key.size, capacity, vst_table_slot(table));
     record->gap = 0;
+    *vst_shortcut(record) = NULL;
     memset(record->key + key.size, 0, padded - key.size);
     if (key.size != 0) {
         memcpy(record->key, key.data, key.size);

@@ -70,9 +70,9 @@ static int see_blob(const struct vst_blob *blob, uint64_t version, uint64_t tid,
 
 /* The version visible at s when the record's own is too new or is being replaced. AGAIN: it is a blob, and blobs are not
  * asked for. */
-static int read_older(const struct vst_record *record, uint64_t tid, uint64_t s, bool blobs, struct vb_arena *arena,
+static int read_older(const struct vk_domain *domain, const struct vst_record *record, uint64_t tid, uint64_t s, bool blobs, struct vb_arena *arena,
                       struct vst_seen *seen) {
-    const struct vst_image *image = vst_image_at(record, s);
+    const struct vst_image *image = vst_image_at(domain, record, tid, s);
     uint64_t version = image != NULL ? image->before : VST_GHOST;
     if ((version & VST_BLOB) != 0 && !blobs) return AGAIN;
     if ((version & VST_BLOB) != 0) return see_blob(vst_image_blob(image), version, tid, arena, seen);
@@ -130,7 +130,7 @@ int vst_read_at(struct vk_domain *domain, const struct vst_record *record, uint6
         uint64_t tid = vb_load_acquire(&record->tid);
         if (vb_unlikely((tid & VST_BUSY) != 0 || vst_tid_cts(tid) > s)) {
             VK_YIELD(domain, read_older);
-            return read_older(record, tid, s, true, arena, seen);
+            return read_older(domain, record, tid, s, true, arena, seen);
         }
         VK_YIELD(domain, read_picked);
         int status = read_own(record, tid, arena, seen);
@@ -147,7 +147,7 @@ static inline int read_if_easy(struct vk_domain *domain, const struct vst_record
     uint64_t tid = vb_load_acquire(&record->tid);
     if (vb_unlikely((tid & VST_BUSY) != 0 || vst_tid_cts(tid) > s)) {
         VK_YIELD(domain, read_older);
-        return read_older(record, tid, s, false, arena, seen);
+        return read_older(domain, record, tid, s, false, arena, seen);
     }
     VK_YIELD(domain, read_picked);
     return (tid & VST_BLOB) != 0 ? AGAIN : read_own(record, tid, arena, seen);
@@ -188,7 +188,7 @@ void vst_install_wait(struct vk_domain *domain, unsigned writer, uint64_t s) {
 /* The version word of what holds as of `as_of`, when the record shows `tid`. False: it cannot be told any more. The walk
  * is exact when no capture that a pruner may have used has a floor above as_of: the floor is loaded after the walk, and
  * whoever saw a link that a pruner changed sees the floor of its capture too. It is loaded before the walk as well:
- * then min_snap is not above as_of yet, and this section keeps what a later round finds unneeded. */
+ * then neither min_snap nor young_min is above as_of yet, and this section keeps what a later round finds unneeded. */
 static bool version_as_of(const struct vk_domain *domain, const struct vst_record *record, uint64_t tid,
                           uint64_t as_of, uint64_t *version) {
     if (vb_likely(vst_tid_cts(tid) <= as_of)) {
@@ -196,7 +196,7 @@ static bool version_as_of(const struct vk_domain *domain, const struct vst_recor
         return true;
     }
     if (vb_load_acquire(&domain->gc_floor) > as_of) return false;
-    const struct vst_image *image = vst_image_at(record, as_of);
+    const struct vst_image *image = vst_image_at(domain, record, tid, as_of);
     *version = image != NULL ? image->before : VST_GHOST;
     return vb_load_acquire(&domain->gc_floor) <= as_of;
 }

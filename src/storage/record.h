@@ -7,6 +7,7 @@
  * | 24 | len | key bytes 16 . value bytes 24 . inline capacity / 8 12 . table slot 12 (low to high) |
  * | 32 | gap | as lk: guards the open interval below this key; its reader bits are GS holders |
  * | 40 | key bytes, padded to 8; then the inline value area, or a blob pointer in its first 8 bytes |
+ * | behind it | shortcut: the newest image with before <= split, for those who read there (version_int.h); else anything |
  *
  *  R1  a linked record never moves, and its inline capacity (at least 8) never changes
  *  R2  the value, its length, BLOB and GHOST change only between BUSY set and the store of the new tid (seqlock), by the

@@ -228,12 +228,13 @@ static uint64_t collect_ghosts(struct vst_store *store) {
 
 bool vst_collect(struct vst_store *store) {
     struct vb_heap *heap = store->domain->janitor_heap;
-    uint64_t min_snap = vb_load_relaxed(&store->domain->min_snap), recycled = 0;
+    const struct vk_capture *capture = store->domain->capture; /* the janitor's own */
+    uint64_t recycled = 0;
     uint64_t done = collect_retired(store, heap) + collect_limbo(store, heap);
     VK_YIELD(store->domain, gc_recycle);
     vos_mutex_lock(&store->mutex);
     for (struct vst_versions *v = store->versions; v != NULL; v = v->next)
-        recycled += vst_versions_collect(v, min_snap, heap);
+        recycled += vst_versions_collect(v, capture, heap);
     vos_mutex_unlock(&store->mutex);
     vb_store_relaxed(&store->recycled, store->recycled + recycled);
     done += collect_ghosts(store);

@@ -20,8 +20,17 @@
 #include "base/seqcopy.h"
 #include "storage/version_int.h"
 
-struct vst_image *vst_image_at(const struct vst_record *record, uint64_t s) {
-    struct vst_image *image = vb_load_acquire(&record->head);
+/* Where somebody at or below the split goes in: V6. */
+static struct vst_image *old_entry(const struct vst_record *record, uint64_t tid, uint64_t split) {
+    if (vst_tid_cts(tid) > split && !VB_PLANTED(122)) return vb_load_acquire(vst_shortcut(record));
+    struct vst_image *head = vb_load_acquire(&record->head);
+    bool whole = head == NULL || vst_tid_cts(head->before) <= split || VB_PLANTED(123) || VB_PLANTED(122);
+    return whole ? head : vb_load_acquire(vst_shortcut(record));
+}
+
+struct vst_image *vst_image_at(const struct vk_domain *domain, const struct vst_record *record, uint64_t tid, uint64_t s) {
+    uint64_t split = vos_rcu_deref(&domain->capture)->split;
+    struct vst_image *image = s <= split ? old_entry(record, tid, split) : vb_load_acquire(&record->head);
     while (image != NULL && vst_tid_cts(image->before) > s)
         image = vst_image_prev(image);
     return image;
@@ -40,13 +49,18 @@ static bool captured_inside(const struct vk_capture *capture, uint64_t low, uint
     return first < capture->count && capture->snaps[first] < high;
 }
 
+/* The stop rule (V2, V6): may somebody step below a version with this cts? */
+static bool may_step_below(const struct vk_capture *capture, uint64_t cts) {
+    return cts > (cts > capture->split ? capture->young_min : capture->min_snap);
+}
+
 /* Unlinks every image that no captured snapshot needs and no later one can ask for. The writer field is held, so nobody
  * else changes the chain. */
 static void prune(struct vst_versions *versions, struct vst_record *record, const struct vk_capture *capture,
                   uint64_t newest) {
     uint64_t over = newest;
     struct vst_image *above = NULL, *image = record->head;
-    while (image != NULL && over > capture->min_snap) {
+    while (image != NULL && may_step_below(capture, over)) {
         VK_YIELD(versions->store->domain, gc_prune);
         struct vst_image *older = vst_image_prev(image);
         uint64_t before = vst_tid_cts(image->before);
@@ -61,19 +75,26 @@ static void prune(struct vst_versions *versions, struct vst_record *record, cons
     }
 }
 
-/* Links the image above the chain and prunes the chain where the janitor has taken stock since it was last done.
- * Nobody will ever step below a version at or below min_snap (`kept` is the version the image keeps), so there the
- * chain is cut. */
+/* Nobody will ever step below the version `kept` to older ones by the head. A split that goes with this young_min is seen,
+ * because young_min is loaded first. */
+static bool is_cut(struct vk_domain *domain, uint64_t kept) {
+    uint64_t young_min = vb_load_acquire(&domain->young_min);
+    return kept <= vb_load_relaxed(&domain->min_snap) ||
+           (kept <= young_min && (kept > vb_load_acquire(&domain->split) || VB_PLANTED(124)));
+}
+
+/* Links the image above the chain and prunes the chain where the janitor has taken stock since it was last done. `kept` is
+ * the version the image keeps. */
 static void link_above(struct vst_versions *versions, struct vst_record *record, struct vst_image *image,
                        uint64_t kept) {
     struct vk_domain *domain = versions->store->domain;
-    if (record->head == NULL || kept <= vb_load_relaxed(&domain->min_snap)) {
+    if (record->head == NULL || is_cut(domain, kept)) {
         vst_image_set_pushes(image, 1);
         return;
     }
     vos_rcu_enter();
     const struct vk_capture *capture = vos_rcu_deref(&domain->capture);
-    struct vst_image *head = kept > capture->min_snap ? record->head : NULL;
+    struct vst_image *head = may_step_below(capture, kept) ? record->head : NULL;
     uint32_t pushes = 1;
     if (head != NULL && head->link == capture->gc_floor)
         pushes += vst_image_pushes(head);
@@ -98,6 +119,10 @@ static void push_image(struct vst_versions *versions, struct vst_record *record,
     image->before = tid & ~(uint64_t)(0xffu & ~(VST_GHOST | VST_BLOB));
     copy_to_image(image, record, tid);
     link_above(versions, record, image, vst_tid_cts(tid));
+    vos_light_barrier(); /* behind the stamp, before split is looked at: pairs with the janitor's membarrier (C6) */
+    if (vst_tid_cts(tid) <= vb_load_acquire(&versions->store->domain->split) && !VB_PLANTED(125))
+        vb_store_release(vst_shortcut(record), image);
+    VK_YIELD(versions->store->domain, install_shortcut);
     vb_store_release(&record->head, image);
 }
 

@@ -13,6 +13,17 @@
  *  V4  the image whose [before, over) holds min_snap is never unlinked
  *  V5  a blob belongs to exactly one version: to the record while BLOB is set in its tid, to the image once it is
  *      pushed
+ *  V6  above a split B (domain.h) the stop rule has young_min for min_snap: what lies between B and the present is cut off
+ *      and recycled as if no older reader were there. Readers at s <= B do not go that way: the first install of a version
+ *      before <= B makes its image the record's shortcut, before it is the head; from there on everything is as V2 has it
+ *  V7  the image that a shortcut leads to is not unlinked while a capture shows B: a walk comes to it only from a version
+ *      above young_min, so it holds young_min, which is a captured snapshot or the floor
+ *
+ * Why a reader at s <= B finds its version. A capture shows B only if whoever draws a cts > B sees it (C6), so a record
+ * whose cts is above B has its shortcut, or had no version at or below B. A record whose cts was at or below B when the
+ * reader loaded it, and whose head keeps a version above B now, was installed twice in the reader's own section: that image
+ * is still there to be looked at. Any other head has the whole chain below it. The first cut comes a grace period after the
+ * capture with B, when nobody is left who goes by the head because he has seen none.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -66,6 +77,7 @@ struct vst_chunk {
     struct vst_chunk *next;
     struct vst_versions *versions;
     uint64_t max_over;    /* the largest cts that overwrote a version kept here */
+    uint64_t min_before;  /* the smallest cts of a version kept here */
     uint64_t blob_bytes;  /* of blobs that came here; what makes a chunk close early */
     uint64_t blob_bytes_freed; /* janitor */
     uint32_t size;        /* bytes, this header included */
@@ -80,7 +92,8 @@ static inline struct vst_chunk *vst_image_chunk(struct vst_image *i) {
     return (struct vst_chunk *)(void *)((char *)i - vst_image_offset(i));
 }
 
-/* Two streams, so that images which a long-lived snapshot holds do not keep the short-lived ones beside them. */
+/* Two streams, so that images which a long-lived snapshot holds do not keep the short-lived ones beside them: those with a
+ * version at or below the split (without one: min_snap) are old. */
 enum vst_stream { VST_YOUNG = 0, VST_OLD = 1, VST_STREAMS = 2 };
 
 struct vst_versions {
@@ -117,6 +130,13 @@ static inline uint64_t *vst_value_words(const struct vst_record *r) {
     return (uint64_t *)(uintptr_t)(r->key + ((vst_key_bytes(r) + 7) & ~(size_t)7));
 }
 
+#define VST_SHORTCUT_BYTES sizeof(struct vst_image *)
+/* Behind the value area; atomic. */
+static inline struct vst_image **vst_shortcut(const struct vst_record *r) {
+    uint64_t *end = vst_value_words(r) + vst_len_capacity(vb_load_relaxed(&r->len)) / 8;
+    return (struct vst_image **)(void *)end;
+}
+
 /* --- memory.c ---------------------------------------------------------------------------------------------------- */
 
 /* Clears QUEUED. False: the object was retired while it was queued, and is in the retired list now. Janitor. */
@@ -143,8 +163,9 @@ void vst_gc_limbo(struct vst_versions *versions, struct vst_image *image);
  * it. */
 void vst_value_write(struct vk_domain *domain, struct vst_record *record, const struct vst_change *change, uint64_t cts);
 
-/* The newest image of the chain with before <= s, or NULL. `s` is at or above a stamp registered by the caller. */
-struct vst_image *vst_image_at(const struct vst_record *record, uint64_t s);
+/* The newest image of the chain with before <= s, or NULL, for a record that showed `tid` in this read section. `s` is at or above
+ * a stamp registered by the caller, or the floor. */
+struct vst_image *vst_image_at(const struct vk_domain *domain, const struct vst_record *record, uint64_t tid, uint64_t s);
 
 /* --- chunk.c ----------------------------------------------------------------------------------------------------- */
 
@@ -154,6 +175,6 @@ void vst_image_used(struct vst_versions *versions, struct vst_image *image, uint
 /* Janitor: a pruned image whose grace period has passed. */
 void vst_image_dropped(struct vst_image *image, struct vb_heap *heap);
 /* Janitor: moves chunks on; the round's grace period has passed. Returns how many came free. */
-uint64_t vst_versions_collect(struct vst_versions *versions, uint64_t min_snap, struct vb_heap *heap);
+uint64_t vst_versions_collect(struct vst_versions *versions, const struct vk_capture *capture, struct vb_heap *heap);
 
 #endif

@@ -315,6 +315,8 @@ static int open_db(struct weave *w) {
         limits.scan_small = 2;
         limits.chunk_bytes = 1024;
         limits.hash_least = 0;
+        limits.long_rounds = 1;
+        limits.split_reach = 1;
     }
     struct vdb_setup setup = {.limits = &limits, .hooks = &hooks, .no_threads = true};
     char text[120];

@@ -87,6 +87,8 @@ static int open_database(const struct rs_options *o, struct rs_shared *shared, s
     tiny.chunk_bytes = 1024;
     tiny.scan_small = 4;
     tiny.hash_least = 0;
+    tiny.long_rounds = 1;
+    tiny.split_reach = 1;
     struct vdb_setup setup = {.limits = o->tiny ? &tiny : NULL};
     char text[160];
     snprintf(text, sizeof(text), "cc=%s,deadlock=%s,memory=8G,max_txn_bytes=1M,lock_timeout_ms=2000%s", o->cc,

@@ -31,6 +31,8 @@ static struct vk_limits limits_of(bool tiny) {
     limits.chunk_bytes = 1 << 10;
     limits.scan_small = 4;
     limits.hash_least = 0;
+    limits.long_rounds = 1;
+    limits.split_reach = 1;
     return limits;
 }
 

@@ -578,7 +578,7 @@ static void store_initial(const char *init) {
 }
 
 static void open_stage(const struct scene *scene, const char *scheme) {
-    static const struct vk_limits tiny = {8, 4, 4, 4, 512, 512, 8 << 10, 8 << 10, 1 << 10, 4, 0};
+    static const struct vk_limits tiny = {8, 4, 4, 4, 512, 512, 8 << 10, 8 << 10, 1 << 10, 4, 1, 1, 0};
     struct vk_hooks hooks = {.on_wait = on_wait, .on_wake = on_wake, .now_ns = scene_clock, .yield = on_yield};
     struct vdb_setup setup = {.limits = &tiny, .hooks = &hooks, .no_threads = true};
     char options[96];

@@ -77,7 +77,7 @@ static int promised(const char *what) {
 }
 
 static void try_one(const char *scheme, const char *place, const char *what) {
-    static const struct vk_limits tiny = {8, 4, 4, 4, 512, 512, 8 << 10, 8 << 10, 1 << 10, 4, 0};
+    static const struct vk_limits tiny = {8, 4, 4, 4, 512, 512, 8 << 10, 8 << 10, 1 << 10, 4, 1, 1, 0};
     uint64_t clock = 1000;
     struct vk_hooks hooks = {.arg = &clock, .on_wait = on_wait, .now_ns = now, .fault = on_fault};
     struct vdb_setup setup = {.limits = &tiny, .hooks = &hooks, .no_threads = true};

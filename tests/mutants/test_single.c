@@ -143,7 +143,7 @@ static void bug_71_the_clock_goes_on(void **state) {
 /* One cut holds the commits of many slots, slot by slot; the last commit wins all the same. */
 static void bug_72_the_last_commit_wins(void **state) {
     (void)state;
-    static const struct vk_limits few = {6, 4, 4, 4, 512, 512, 8 << 10, 8 << 10, 1 << 10, 4, 0};
+    static const struct vk_limits few = {6, 4, 4, 4, 512, 512, 8 << 10, 8 << 10, 1 << 10, 4, 1, 1, 0};
     struct at at;
     td_scratch(at.path);
     at_open(&at, "sync=none", &few);
@@ -204,7 +204,7 @@ static void bug_48_a_dead_transaction_stays_dead(void **state) {
 /* A wound is meant for one attempt; the next transaction in the slot knows nothing of it. */
 static void bug_63_a_wound_ends_with_its_transaction(void **state) {
     (void)state;
-    static const struct vk_limits two = {2, 4, 4, 4, 512, 512, 8 << 10, 8 << 10, 1 << 10, 4, 0};
+    static const struct vk_limits two = {2, 4, 4, 4, 512, 512, 8 << 10, 8 << 10, 1 << 10, 4, 1, 1, 0};
     struct at at;
     memory(&at, "cc=2pl", &two);
     td_store(at.db, at.table, "x", "0");

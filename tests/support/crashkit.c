@@ -19,6 +19,8 @@ const struct vk_limits ck_limits = {.slots = 4,
                                     .segment_max_bytes = 8192,
                                     .chunk_bytes = 1024,
                                     .scan_small = 4,
+                                    .long_rounds = 1,
+                                    .split_reach = 1,
                                     .hash_least = 0};
 const char *const ck_modes[CK_MODES] = {"sync", "group", "write", "interval", "none"};
 

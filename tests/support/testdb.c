@@ -159,6 +159,8 @@ static int open_with_limits(const char *path, const char *options, varve_db **db
     limits.chunk_bytes = 1 << 10;
     limits.scan_small = 4;
     limits.hash_least = 0;
+    limits.long_rounds = 1;
+    limits.split_reach = 1;
     return vdb_open(path, options, &setup, db);
 }
 

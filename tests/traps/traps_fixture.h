@@ -28,7 +28,7 @@
 #define tp_unused __attribute__((unused))
 
 /* Everything scarce: four keys to a leaf, four reader bits, small chunks; scans of more than four rows are re-scanned. */
-#define TP_TINY ((struct vk_limits){8, 4, 4, 4, 512, 512, 8 << 10, 8 << 10, 1 << 10, 4, 0})
+#define TP_TINY ((struct vk_limits){8, 4, 4, 4, 512, 512, 8 << 10, 8 << 10, 1 << 10, 4, 1, 1, 0})
 
 struct tp {
     varve_db *db;

@@ -71,6 +71,12 @@ __attribute__((unused)) static void fx_open(struct fixture *fx, size_t chunk_byt
     assert_int_equal(vst_table_create(fx->store, 1, "t", &fx->table), VARVE_OK);
 }
 
+/* From now on a snapshot is a long one after a round, and its split the next stamp. */
+__attribute__((unused)) static void fx_split_soon(struct fixture *fx) {
+    fx->domain.limits.long_rounds = 1;
+    fx->domain.limits.split_reach = fx->domain.split_reach = 1;
+}
+
 __attribute__((unused)) static void fx_close(struct fixture *fx) {
     vst_store_close(fx->store);
     vk_domain_close(&fx->domain);

@@ -191,8 +191,9 @@ static void run_random(uint64_t seed) {
 }
 
 static void test_random(void **state) {
-    for (uint64_t seed = 1; seed <= 6; seed++) {
+    for (uint64_t seed = 1; seed <= 12; seed++) {
         print_message("seed %llu\n", (unsigned long long)seed);
+        if (seed % 2 == 0) fx_split_soon(&fx);
         run_random(seed);
         teardown(state);
         setup(state);

@@ -50,7 +50,7 @@ struct fx {
     struct vtl_recovered recovered;
 };
 
-#define FX_LIMITS ((struct vk_limits){FX_SLOTS, 4, 4, 4, 512, 512, 8 << 10, 16 << 10, 1 << 10, 4, 0})
+#define FX_LIMITS ((struct vk_limits){FX_SLOTS, 4, 4, 4, 512, 512, 8 << 10, 16 << 10, 1 << 10, 4, 1, 1, 0})
 
 static inline int fx_next_file(void *arg, uint64_t *file_id) {
     struct fx_model *model = arg;

@@ -25,6 +25,7 @@
 #define BLOB_BYTES (64u << 10)
 #define SPARE_CHUNKS 4u
 #define AHEAD_BYTES 512u
+#define HELD_ROUNDS 64u
 
 static uint32_t round8(uint32_t size) { return (size + 7) & ~7u; }
 
@@ -237,6 +238,18 @@ static bool is_done(const struct vst_chunk *chunk, const struct vk_capture *capt
     return chunk->max_over <= (young ? capture->young_min : capture->min_snap) || chunk->dropped == chunk->installed;
 }
 
+/* What a long reader holds waits for him to end, or, now and then, for the last image to be pruned. */
+static void release_held(struct vst_versions *versions, const struct vk_capture *capture) {
+    if (capture->min_snap == versions->held_by && ++versions->held_rounds < HELD_ROUNDS) return;
+    versions->held_by = capture->min_snap;
+    versions->held_rounds = 0;
+    struct vst_chunk **last = &versions->held;
+    while (*last != NULL) last = &(*last)->next;
+    *last = versions->waiting;
+    versions->waiting = versions->held;
+    versions->held = NULL;
+}
+
 uint64_t vst_versions_collect(struct vst_versions *versions, const struct vk_capture *capture, struct vb_heap *heap) {
     uint64_t done = 0;
     struct vst_chunk **link = &versions->ready, *chunk, *next;
@@ -254,14 +267,18 @@ uint64_t vst_versions_collect(struct vst_versions *versions, const struct vk_cap
         chunk->next = versions->waiting;
         versions->waiting = chunk;
     }
+    release_held(versions, capture);
     for (link = &versions->waiting; (chunk = *link) != NULL;) {
-        if (!is_done(chunk, capture)) {
+        struct vst_chunk **to = is_done(chunk, capture)               ? &versions->ready
+                                : chunk->min_before <= capture->split ? &versions->held
+                                                                      : NULL;
+        if (to == NULL) {
             link = &chunk->next;
             continue;
         }
         *link = chunk->next;
-        chunk->next = versions->ready;
-        versions->ready = chunk;
+        chunk->next = *to;
+        *to = chunk;
     }
     return done;
 }
@@ -278,7 +295,8 @@ void vst_versions_close(struct vst_versions *versions) {
     struct vb_heap *heap = versions->heap;
     if (versions->store != NULL) vst_gc_remove_versions(versions->store, versions);
     struct vst_chunk *lists[] = {versions->open[0], versions->open[1], versions->closing,  versions->spare,
-                                 versions->sealed,  versions->waiting, versions->recycled, versions->ready};
+                                 versions->sealed,  versions->waiting, versions->recycled, versions->ready,
+                                 versions->held};
     for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
         free_list(lists[i], heap);
     vb_heap_free_line(heap, versions, sizeof(*versions));

@@ -114,6 +114,9 @@ struct vst_versions {
     /* janitor */
     vb_aligned_line struct vst_versions *next; /* list of the store */
     struct vst_chunk *waiting, *ready;
+    struct vst_chunk *held;    /* waiting for a min_snap above held_by, so not looked at in each round */
+    uint64_t held_by;
+    uint32_t held_rounds;      /* since it was looked through */
     uint64_t bytes_given;      /* relaxed: bytes that came out of use again */
 };
 

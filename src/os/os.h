@@ -67,9 +67,12 @@ struct vos_ops {
     int (*file_write)(struct vos_file *file, uint64_t offset, const void *data, size_t size,
                       struct vos_error *error); /* all or a status; a status leaves any part of it written */
     int (*file_sync)(struct vos_file *file, struct vos_error *error); /* fdatasync */
-    /* Asks the system to begin writing these bytes out, so that a later sync has less to wait for. Promises nothing and
-     * tells nothing: what fails is told by that sync. NULL where there is no such thing. */
+    /* Asks the system to begin writing these bytes out, which nobody writes again, so that a later sync has less to
+     * wait for. Promises nothing and tells nothing: what fails is told by that sync. NULL where there is no such thing. */
     void (*file_write_behind)(struct vos_file *file, uint64_t offset, uint64_t size);
+    /* Asks that writes of the first `size` bytes, which the file has, take no system call each where that can be had.
+     * They promise what they did. From now on one thread at a time writes the file. NULL where there is no such thing. */
+    void (*file_map)(struct vos_file *file, uint64_t size);
     int (*file_truncate)(struct vos_file *file, uint64_t size, struct vos_error *error);
     /* Makes the file at least `size` bytes long, new bytes zero, and takes their room now: FULL here and not at a later
      * write. A first write of such a byte may cost a journal entry at its sync that one of a written byte does not. */

@@ -9,9 +9,17 @@
 
 #include "os/os.h"
 
-/* Constant after open but for position-free use by any thread. */
+/* os_posix_map.c */
+struct vos_map {
+    uint8_t *bytes; /* constant from map to unmap; NULL: not mapped */
+    uint64_t size;
+    uint64_t ready, ready_end; /* the writer's alone, as the next */
+    bool refused;
+};
+/* Constant after open, but for its mapping. */
 struct vos_file {
     int fd;
+    struct vos_map map;
     pid_t owner;      /* the process that opened it: a forked child must not drop the parent's lock */
     size_t all_bytes; /* of this structure, the name included */
     char name[];      /* for error texts */
@@ -34,6 +42,12 @@ int vos_posix_open_regular(struct vos_dir *dir, const char *name, int flags, uns
 void vos_posix_free_file(struct vos_file *file);
 /* All of the bytes, over short writes and interruptions. 0 or an errno value. */
 int vos_posix_write_all(int fd, uint64_t offset, const void *data, size_t size);
+
+void vos_posix_file_map(struct vos_file *file, uint64_t size);
+void vos_posix_file_unmap(struct vos_file *file);
+/* False: nothing was stored, the file is to be written instead. */
+void vos_posix_map_leave(struct vos_file *file, uint64_t offset, uint64_t size); /* nobody writes there any more */
+bool vos_posix_map_write(struct vos_file *file, uint64_t offset, const void *data, size_t size);
 
 int vos_posix_dir_open(struct vos *os, const char *path, bool create, unsigned mode, struct vos_dir **dir,
                        struct vos_error *error);

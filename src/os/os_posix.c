@@ -1,6 +1,7 @@
 /* os_posix.c - the real world's table: regular files, clocks and random bytes. Directories are in os_posix_dir.c.
  *
- * Owns no state; a vos_file is immutable after open, so that any thread may use it (positions are always given).
+ * Owns no state; a vos_file is immutable after open, so that any thread may use it (positions are always given); but a mapped
+ * one (os_posix_map.c) is written by one thread at a time.
  * Invariants
  *   1. Files are opened relative to a directory handle, never through a symbolic link, closed on exec, and are regular
  *      files: a fifo or a device planted under one of our names is refused and cannot block the open.
@@ -74,6 +75,7 @@ static struct vos_file *new_file(const char *name) {
     file->all_bytes = bytes;
     file->owner = getpid();
     file->fd = -1;
+    file->map = (struct vos_map){.bytes = NULL};
     memcpy(file->name, name, strlen(name) + 1);
     return file;
 }
@@ -126,6 +128,7 @@ static int file_open(struct vos_dir *dir, const char *name, unsigned flags, unsi
 /* Linux has given the descriptor back even when close is interrupted: closing again could hit another thread's file. */
 static int file_close(struct vos_file *file, struct vos_error *error) {
     int status = VARVE_OK;
+    vos_posix_file_unmap(file);
     if (close(file->fd) != 0 && errno != EINTR) status = vos_posix_fail(error, errno, "close", file->name, -1);
     vos_posix_free_file(file);
     return status;
@@ -171,6 +174,7 @@ int vos_posix_write_all(int fd, uint64_t offset, const void *data, size_t size) 
 
 static int file_write(struct vos_file *file, uint64_t offset, const void *data, size_t size, struct vos_error *error) {
     if (!range_fits(offset, size)) return vos_posix_fail(error, EFBIG, "pwrite", file->name, -1);
+    if (vos_posix_map_write(file, offset, data, size)) return VARVE_OK;
     int code = vos_posix_write_all(file->fd, offset, data, size);
     return code == 0 ? VARVE_OK : vos_posix_fail(error, code, "pwrite", file->name, (int64_t)offset);
 }
@@ -187,7 +191,9 @@ static int file_sync(struct vos_file *file, struct vos_error *error) {
 
 /* Only begun and not waited for: a wait here would take the error that the next sync has to tell. */
 static void file_write_behind(struct vos_file *file, uint64_t offset, uint64_t size) {
-    if (range_fits(offset, size)) (void)sync_file_range(file->fd, (off_t)offset, (off_t)size, SYNC_FILE_RANGE_WRITE);
+    if (!range_fits(offset, size)) return;
+    vos_posix_map_leave(file, offset, size);
+    (void)sync_file_range(file->fd, (off_t)offset, (off_t)size, SYNC_FILE_RANGE_WRITE);
 }
 
 static int file_truncate(struct vos_file *file, uint64_t size, struct vos_error *error) {
@@ -273,6 +279,7 @@ struct vos *vos_posix(void) {
         .file_write = file_write,
         .file_sync = file_sync,
         .file_write_behind = file_write_behind,
+        .file_map = vos_posix_file_map,
         .file_truncate = file_truncate,
         .file_allocate = file_allocate,
         .now_ns = now_ns,

@@ -142,7 +142,8 @@ struct vst_change {
 void vst_install(struct vst_versions *versions, const struct vst_change *change, uint64_t cts);
 
 /* Applies one recovered or replicated change: last writer wins on cts. Any thread, any order; assumes nothing about an idle
- * database: takes the writer field as VK_SLOT_APPLIER. NOMEM, TOOBIG. */
+ * database: takes the writer field as VK_SLOT_APPLIER. With `versions` no long snapshot may be open: a stamp above the clock does not
+ * see a split (domain.h). NOMEM, TOOBIG. */
 int vst_apply(struct vst_table *table, struct vst_versions *versions, struct vb_heap *heap, varve_slice key, varve_slice value,
               bool ghost, uint64_t cts);
 

@@ -242,8 +242,7 @@ static int allocate(struct vtl_log *log, struct vk_detail *detail) {
         return vk_fail(detail, VARVE_INVALID, VARVE_REASON_CALLER, "log unit of %zu bytes", unit);
     }
     log->unit = (uint32_t)unit;
-    bool synced = log->config.sync == VARVE_SYNC_SYNC || log->config.sync == VARVE_SYNC_GROUP;
-    log->grain = synced ? log->unit : VTL_UNIT_MIN;
+    log->grain = vtl_syncs_each(log) ? log->unit : VTL_UNIT_MIN;
     log->write.watch_turns = vos_cpu_count() > 1 ? WATCH_TURNS : 0;
     size_t units = BLOCK_BYTES_MOST / unit < BLOCK_UNITS ? BLOCK_BYTES_MOST / unit : BLOCK_UNITS;
     log->block_bytes = unit * (units > BLOCK_UNITS_LEAST ? units : BLOCK_UNITS_LEAST);

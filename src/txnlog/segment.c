@@ -26,8 +26,7 @@ static int fail_world(struct vk_detail *detail, int status, const struct vos_err
 /* Commits that wait for a sync each want bytes that were written before: a sync of those moves data only. Elsewhere it
  * is enough that the room is taken, and the log is not written twice. */
 static int make_room(struct vtl_log *log, struct vos_file *file, uint64_t bytes, struct vos_error *error) {
-    if (log->config.sync != VARVE_SYNC_SYNC && log->config.sync != VARVE_SYNC_GROUP)
-        return log->os->ops->file_allocate(file, bytes, error);
+    if (!vtl_syncs_each(log)) return log->os->ops->file_allocate(file, bytes, error);
     for (uint64_t at = 0; at < bytes; at += ZERO_BYTES) {
         size_t some = bytes - at < ZERO_BYTES ? (size_t)(bytes - at) : ZERO_BYTES;
         VB_TRY(log->os->ops->file_write(file, at, zeros, some, error));
@@ -143,7 +142,10 @@ int vtl_segment_activate(struct vtl_log *log, struct vtl_segment *segment, struc
     VB_TRY(ops->file_write(segment->file, 0, header, sizeof(header), error));
     VB_TRY(ops->file_sync(segment->file, error));
     VB_TRY(ops->dir_rename(log->config.dir, from, to, error));
-    return ops->dir_sync(log->config.dir, error);
+    VB_TRY(ops->dir_sync(log->config.dir, error));
+    /* A sync for each commit would take the pages of a mapping away again; and a large block is written as well in one call. */
+    if (log->config.sync == VARVE_SYNC_WRITE && ops->file_map != NULL) ops->file_map(segment->file, segment->bytes);
+    return VARVE_OK;
 }
 
 static struct vtl_segment *pop_spare(struct vtl_log *log) {

@@ -194,6 +194,11 @@ static inline uint64_t vtl_page_end(const struct vtl_log *log, uint64_t offset) 
     return VK_FILE_HEADER_BYTES + vtl_round_up(offset - VK_FILE_HEADER_BYTES, log->unit);
 }
 int64_t vtl_charge(const struct vtl_log *log, uint64_t bytes); /* units of a transaction in blocks of its own */
+/* Do commits wait for a sync each, as a rule? Where they do not, blocks share pages until
+ * a sync. */
+static inline bool vtl_syncs_each(const struct vtl_log *log) {
+    return log->config.sync == VARVE_SYNC_SYNC || log->config.sync == VARVE_SYNC_GROUP;
+}
 static inline bool vtl_is_memory(const struct vtl_log *log) { return log->config.dir == NULL; }
 static inline bool vtl_healthy(const struct vtl_log *log) { return vb_load_acquire(&log->poison) == 0; }
 void vtl_poison_io(struct vtl_log *log, const struct vos_error *error);

@@ -10,6 +10,7 @@
 #include "db/db_int.h"
 
 enum { PACE_MIN_NS = 1000000, PACE_MAX_NS = 32000000, CHECKPOINTER_PACE_NS = 50000000 };
+#define TELLING_BYTES (UINT64_C(16) << 20)
 #define QUICKLY_REPLAYED (UINT64_C(1) << 30)
 
 void vdb_poison(struct varve_db *db, const char *why) { vtl_poison(db->log, why); }
@@ -52,12 +53,20 @@ uint64_t vdb_log_between_checkpoints(uint64_t least, uint64_t image) {
     return wanted > least ? wanted : least;
 }
 
+/* What a checkpoint of now would take, about: a table that is being loaded has no image yet, or one of its first rows. Up to
+ * some megabytes the memory is mostly the engine's own and tells nothing. */
+static uint64_t image_now(const struct varve_db *db) {
+    uint64_t used = vb_memory_used(db->memory);
+    return used > TELLING_BYTES ? used / 2 : 0;
+}
+
 static bool wants_checkpoint(struct varve_db *db) {
     struct vtl_stats stats;
     vtl_stats(db->log, &stats);
-    uint64_t least = db->options.checkpoint_bytes;
+    uint64_t least = db->options.checkpoint_bytes, image = vb_load_relaxed(&db->image_bytes);
     if (least == 0 || vtl_poisoned(db->log)) return false;
-    return stats.live_bytes > vdb_log_between_checkpoints(least, vb_load_relaxed(&db->image_bytes));
+    uint64_t rows = image_now(db);
+    return stats.live_bytes > vdb_log_between_checkpoints(least, image > rows ? image : rows);
 }
 
 static void checkpointer(void *arg) {

@@ -27,6 +27,8 @@ struct plan {
     vlm_inserted_fn on_insert;
     bool ordinary;
     struct vlm_ask barrier; /* VLM_BARRED: what to wait for with empty hands */
+    const struct vst_leaf *near; /* where the last ghost was linked: writes are in order of their keys */
+    const struct vst_table *near_table;
 };
 
 static int sort_writes(struct vcc_txn *t) {
@@ -67,18 +69,21 @@ static int check_locked(struct vcc_txn *t, const struct plan *plan, const struct
 }
 
 /* A ghost for a key that has no record. OK; FOUND_OBSTACLE: another's GS on *obstacle; a failure. In a read section. */
-static int link_ghost(struct vcc_txn *t, const struct plan *plan, struct vk_write *write,
+static int link_ghost(struct vcc_txn *t, struct plan *plan, struct vk_write *write,
                       struct vst_record **obstacle) {
     if (write->precondition == VK_MUST_BE_PRESENT) return refuse_presence(t, write);
     size_t room = write->value.size <= VK_INLINE_BYTES ? write->value.size : 8;
     struct vst_inserted inserted;
-    int status =
-        vst_insert_ghost(write->table, t->heap, write->key, room < 8 ? 8 : room, t->self, vlm_me(t).bit, &inserted);
+    const struct vst_leaf *near = plan->near_table == write->table ? plan->near : NULL;
+    int status = vst_insert_ghost(write->table, t->heap, write->key, room < 8 ? 8 : room, t->self, vlm_me(t).bit, near,
+                                  &inserted);
     VK_YIELD(t->domain, precommit_linked);
     switch (status) {
     case VARVE_OK:
         write->record = inserted.record;
         write->locked = write->new_ghost = true;
+        plan->near = inserted.leaf;
+        plan->near_table = write->table;
         if (plan->on_insert != NULL) plan->on_insert(t, &inserted);
         return VARVE_OK;
     case VARVE_EXISTS: write->record = inserted.record; return VARVE_OK;
@@ -88,16 +93,15 @@ static int link_ghost(struct vcc_txn *t, const struct plan *plan, struct vk_writ
 }
 
 /* Finds the record of a write, or links one. */
-static int find_record(struct vcc_txn *t, const struct plan *plan, struct vk_write *write,
-                       struct vst_record **obstacle) {
-    struct vst_found found;
+static int find_record(struct vcc_txn *t, struct plan *plan, struct vk_write *write, struct vst_record **obstacle) {
+    struct vst_found found = {.record = NULL};
     int status = VARVE_OK;
     vos_rcu_enter();
-    vst_lookup(write->table, write->key, &found);
+    if (write->precondition == VK_MUST_BE_PRESENT) vst_lookup(write->table, write->key, &found);
     if (found.record != NULL)
         write->record = found.record;
     else
-        status = link_ghost(t, plan, write, obstacle);
+        status = link_ghost(t, plan, write, obstacle); /* tells if there is one after all */
     vos_rcu_exit();
     VK_YIELD(t->domain, precommit_found);
     return status;

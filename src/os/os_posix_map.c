@@ -29,6 +29,7 @@
 #define MADV_POPULATE_WRITE 23
 #endif
 #define AHEAD_BYTES (UINT64_C(256) << 10)
+#define LARGE_BYTES (32u << 10) /* by one call each, for a page that a fault brings costs more than its part of that */
 
 /* By their numbers in statfs(2). Others may copy a block when it is written, and need room for that. */
 static bool keeps_its_blocks(int fd) {
@@ -72,7 +73,7 @@ static bool make_ready(struct vos_map *map, uint64_t offset, size_t size) {
 
 bool vos_posix_map_write(struct vos_file *file, uint64_t offset, const void *data, size_t size) {
     struct vos_map *map = &file->map;
-    if (map->bytes == NULL || map->refused || offset > map->size || size > map->size - offset) return false;
+    if (map->bytes == NULL || map->refused || size >= LARGE_BYTES || offset > map->size || size > map->size - offset) return false;
     if (vb_unlikely(offset < map->ready || offset + size > map->ready_end) && !make_ready(map, offset, size)) {
         map->refused = true;
         return false;

@@ -39,7 +39,7 @@ static int lock_record(const struct applier *to, const struct vst_logged *logged
         struct vst_inserted inserted;
         size_t bytes = logged->ghost ? 0 : logged->value.size;
         size_t room = bytes > VK_INLINE_BYTES ? 8 : bytes < 8 ? 8 : bytes;
-        int status = vst_insert_ghost(to->table, to->heap, logged->key, room, VK_SLOT_APPLIER, 0, &inserted);
+        int status = vst_insert_ghost(to->table, to->heap, logged->key, room, VK_SLOT_APPLIER, 0, NULL, &inserted);
         if (status == VARVE_BUSY || status == VARVE_EXISTS) return HELD_UP;
         if (status == VARVE_OK) *record = inserted.record;
         return status;

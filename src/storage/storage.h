@@ -45,8 +45,9 @@ struct vst_found {
     uint32_t phantom;          /* the leaf's phantom counter, from the same consistent look */
 };
 void vst_lookup(struct vst_table *table, varve_slice key, struct vst_found *found);
-/* The same, but for a key that is there the leaf may be NULL: whoever wants only the record gets it sooner. */
-void vst_find(struct vst_table *table, varve_slice key, struct vst_found *found);
+/* The same, but for a key that is there the leaf may be NULL: whoever wants only the record gets it sooner. near: a leaf of
+ * this table that was found under the same pin and is tried before a descent, or NULL. */
+void vst_find(struct vst_table *table, varve_slice key, const struct vst_leaf *near, struct vst_found *found);
 /* As vst_find for several keys, whose cache misses overlap. Arrays of [count]. */
 void vst_lookup_many(struct vst_table *table, const varve_slice *keys, struct vst_found *found, size_t count);
 
@@ -106,10 +107,11 @@ struct vst_inserted {
 /* Links a ghost (cts 0) with `value_bytes` of inline capacity (at most VK_INLINE_BYTES, at least 8), already locked by
  * writer slot `self`. Under the leaf latch it tests the successor's gap word: reader bits other than `own_bit_mask` refuse it.
  * The new gap word starts with the successor's bits & own_bit_mask (models: a new record splits a gap).
+ * near: as for vst_find.
  * VARVE_OK; EXISTS: a record is there already (record set; not locked); BUSY: another's GS on the successor (record = the
  * successor); NOMEM. Bumps the leaf's phantom counter when the ghost is linked. A full leaf is split first. */
 int vst_insert_ghost(struct vst_table *table, struct vb_heap *heap, varve_slice key, size_t value_bytes, unsigned self,
-                     uint64_t own_bit_mask, struct vst_inserted *inserted);
+                     uint64_t own_bit_mask, const struct vst_leaf *near, struct vst_inserted *inserted);
 /* An aborter takes back a ghost it linked (writer field still its own, cts 0): unlinks it and retires it, unless another holds
  * a reader bit on lk or gap; then it stays linked for the purge. Does not unlock: the caller does, afterwards, in both cases. */
 void vst_remove_ghost(struct vst_table *table, struct vb_heap *heap, struct vst_record *record, uint64_t own_bit_mask);

@@ -147,20 +147,39 @@ struct vst_look vst_descend(const struct vst_table *table, varve_slice key, enum
     return descend(table, key, seek, &parent, &child);
 }
 
+/* Does the key belong to this leaf, which the caller's pin keeps? A look like that of a descent. */
+static bool look_near(const struct vst_leaf *near, varve_slice key, struct vst_look *look) {
+    look->node = (struct vst_node *)(uintptr_t)&near->node;
+    look->word = vb_load_acquire(&near->node.word);
+    if ((look->word & (VST_OLC_LOCKED | VST_OLC_OBSOLETE)) != 0) return false;
+    const struct vst_fences *fences = vb_seq_load(&near->node.fences);
+    if (!vst_node_still(look->node, look->word)) return false;
+    return (fences->low_open || vb_compare(key, vst_fence_low(fences)) >= 0) &&
+           (fences->high_open || vb_compare(key, vst_fence_high(fences)) < 0);
+}
+
+struct vst_look vst_descend_near(const struct vst_table *table, varve_slice key, const struct vst_leaf *near) {
+    struct vst_look look;
+    if (near != NULL && look_near(near, key, &look)) return look;
+    return vst_descend(table, key, VST_SEEK_KEY);
+}
+
 static struct vst_leaf *leaf_of(struct vst_node *node) { return (struct vst_leaf *)node; }
 
-void vst_lookup(struct vst_table *table, varve_slice key, struct vst_found *found) {
+static void lookup(struct vst_table *table, varve_slice key, const struct vst_leaf *near, struct vst_found *found) {
     struct vst_look leaf;
     struct vst_place place;
     do {
-        leaf = vst_descend(table, key, VST_SEEK_KEY);
+        leaf = vst_descend_near(table, key, near);
     } while (vb_unlikely(!vst_leaf_search(&leaf, key, &place)));
     found->record = place.record;
     found->leaf = leaf_of(leaf.node);
     found->phantom = vst_word_phantom(leaf.word);
 }
 
-void vst_find(struct vst_table *table, varve_slice key, struct vst_found *found) {
+void vst_lookup(struct vst_table *table, varve_slice key, struct vst_found *found) { lookup(table, key, NULL, found); }
+
+void vst_find(struct vst_table *table, varve_slice key, const struct vst_leaf *near, struct vst_found *found) {
     const struct vst_hash *hash = vb_load_acquire(&table->hash);
     uint64_t h = 0;
     if (vb_likely(hash != NULL)) {
@@ -169,7 +188,7 @@ void vst_find(struct vst_table *table, varve_slice key, struct vst_found *found)
         *found = (struct vst_found){.record = vst_bucket_find(table, bucket, vst_bucket_hits(bucket, h), key)};
         if (vb_likely(found->record != NULL)) return;
     }
-    vst_lookup(table, key, found);
+    lookup(table, key, near, found);
     if (found->record != NULL) vst_hash_learn(table, hash, h, found->record);
 }
 

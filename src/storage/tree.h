@@ -72,6 +72,9 @@ static inline bool vst_child_look(const struct vst_table *table, const struct vs
 
 /* The leaf that a descent finds. */
 struct vst_look vst_descend(const struct vst_table *table, varve_slice key, enum vst_seek seek);
+/* The leaf that the key belongs to; `near` itself, where it does (a finger: Guibas et al., A new representation for linear
+ * lists, STOC 1977). near: as for vst_find. */
+struct vst_look vst_descend_near(const struct vst_table *table, varve_slice key, const struct vst_leaf *near);
 
 struct vst_place {
     unsigned pos;              /* how many records of the leaf are below the key */

@@ -50,11 +50,12 @@ static int link_ghost(const struct vst_table *table, struct vst_node *leaf, cons
 }
 
 int vst_insert_ghost(struct vst_table *table, struct vb_heap *heap, varve_slice key, size_t value_bytes, unsigned self,
-                     uint64_t own_bit_mask, struct vst_inserted *inserted) {
+                     uint64_t own_bit_mask, const struct vst_leaf *near, struct vst_inserted *inserted) {
     struct vst_record *ghost = NULL;
     int status;
     for (;;) {
-        struct vst_look leaf = vst_descend(table, key, VST_SEEK_KEY);
+        struct vst_look leaf = vst_descend_near(table, key, near);
+        near = NULL; /* once */
         struct vst_place place;
         if (!vst_leaf_search(&leaf, key, &place)) continue;
         status = VARVE_EXISTS;

@@ -51,7 +51,8 @@ vb_step void find(struct varve_txn *txn, struct vst_table *tree, varve_slice key
         *found = (struct vst_found){.record = last};
         return;
     }
-    vst_find(tree, key, found);
+    vst_find(tree, key, txn->last_tree == tree ? txn->last_leaf : NULL, found);
+    if (txn->last_tree != tree || found->leaf != NULL) txn->last_leaf = found->leaf;
     txn->last_tree = tree;
     txn->last_record = found->record;
 }

@@ -117,6 +117,7 @@ static void start(struct varve_txn *txn, const varve_txn_options *o) {
     txn->last_cts = 0;
     txn->tell_cts = NULL;
     txn->last_record = NULL;
+    txn->last_leaf = NULL;
     txn->bytes = 0;
     txn->witness = (struct vtx_witness){0, 0};
     vb_store_relaxed(&txn->expire, 0);

@@ -40,6 +40,7 @@ struct varve_txn {
     struct varve_cursor *spare_cursors; /* closed ones, kept for reuse */
     struct vst_table *last_tree;        /* the row looked up last, for the write that often follows its read */
     struct vst_record *last_record;     /* NULL: none; pinned, perhaps FROZEN */
+    const struct vst_leaf *last_leaf;   /* of last_tree, met last; NULL: none; pinned, perhaps OBSOLETE */
     struct vtx_witness witness;
     bool read_any;                          /* snapshot: something is in read_keys */
     uint64_t read_keys[VTX_READ_KEYS / 64]; /* snapshot: a bit for the hash of each key read */

@@ -140,7 +140,7 @@ __attribute__((unused)) static void actor_lock(struct actor *a, struct put *p) {
         vst_lookup(a->fx->table, key, &found);
         if (found.record == NULL) {
             int status = vst_insert_ghost(a->fx->table, a->heap, key, p->size == FX_DELETE ? 8 : p->size, a->self, 0,
-                                          &p->inserted);
+                                          NULL, &p->inserted);
             vos_rcu_exit();
             if (status == VARVE_EXISTS) continue;
             assert_int_equal(status, VARVE_OK);

@@ -46,7 +46,7 @@ static unsigned check_hash(struct tf *tf) {
 static struct vst_record *quick(struct tf *tf, varve_slice key) {
     struct vst_found found;
     vos_rcu_enter();
-    vst_find(tf->table, key, &found);
+    vst_find(tf->table, key, NULL, &found);
     vos_rcu_exit();
     return found.record;
 }
@@ -383,7 +383,7 @@ static void *writer_run(void *arg) {
         struct vst_inserted in;
         if (mine[n] == NULL) {
             if (!shrink &&
-                vst_insert_ghost(w->tf->table, w->heap, shared_key(n, bytes), 8, w->id, 0, &in) == VARVE_OK)
+                vst_insert_ghost(w->tf->table, w->heap, shared_key(n, bytes), 8, w->id, 0, NULL, &in) == VARVE_OK)
                 mine[n] = in.record;
         } else if (!shrink && step % 4 != 0) {
             /* stays */
@@ -415,7 +415,7 @@ static void *reader_run(void *arg) {
                 keys[i] = shared_key((unsigned)vb_random_below(&r->random, SHARED_KEYS), bytes[i]);
             vos_rcu_enter();
             if (round % 2 == 0) vst_lookup_many(r->tf->table, keys, found, 16);
-            for (unsigned i = 0; i < 16 && round % 2 == 1; i++) vst_find(r->tf->table, keys[i], &found[i]);
+            for (unsigned i = 0; i < 16 && round % 2 == 1; i++) vst_find(r->tf->table, keys[i], NULL, &found[i]);
             vos_rcu_exit();
             if (round == 1) vos_thread_yield();
             for (unsigned i = 0; i < 16; i++) {

@@ -163,6 +163,51 @@ static void remove_one(struct tf *tf, struct model *m, size_t at, bool purge) {
     model_remove(m, at);
 }
 
+/* Any leaf will do to begin with: of a key that is far away, or that was split or went since. In one pin. */
+static void test_near(void **state) {
+    (void)state;
+    enum { KEYS = 1500 };
+    static const struct vst_leaf *met[KEYS];
+    struct tf tf;
+    struct vb_random random;
+    uint8_t bytes[TF_KEY_MAX];
+    tf_open(&tf, 4, 4);
+    vb_random_init(&random, 17);
+    vk_pin(&tf.domain, &tf.domain.slots[1]);
+    unsigned count = 0, same = 0;
+    const struct vst_leaf *before = NULL; /* of the key before, in order */
+    for (unsigned i = 0; i < KEYS; i++) {
+        struct vst_inserted in;
+        struct vst_found found, wanted;
+        varve_slice key = tf_key(TF_NUMBER, i % 2 == 0 ? i : (unsigned)vb_random_below(&random, KEYS * 2), bytes);
+        const struct vst_leaf *near = i % 2 == 0 || count == 0 ? before : met[vb_random_below(&random, count)];
+        vos_rcu_enter();
+        int status = vst_insert_ghost(tf.table, tf.heap, key, 8, 1, 0, near, &in);
+        assert_true(status == VARVE_OK || status == VARVE_EXISTS);
+        vst_lookup(tf.table, key, &wanted);
+        assert_ptr_equal(wanted.record, in.record);
+        vst_find(tf.table, key, near, &found);
+        assert_ptr_equal(found.record, in.record);
+        assert_true(found.leaf == NULL || (found.leaf == wanted.leaf && found.phantom == wanted.phantom));
+        if (status == VARVE_OK) {
+            assert_ptr_equal(in.leaf, wanted.leaf);
+            same += near == in.leaf;
+            met[count++] = in.leaf;
+            if (i % 2 == 0) before = in.leaf;
+        }
+        if (i % 3 == 0) { /* leaves go */
+            vst_lookup(tf.table, tf_key(TF_NUMBER, (unsigned)vb_random_below(&random, i + 1), bytes), &found);
+            if (found.record != NULL) vst_remove_ghost(tf.table, tf.heap, found.record, 0);
+        }
+        vos_rcu_exit();
+    }
+    assert_true(same > KEYS / 8);
+    vk_unpin(&tf.domain.slots[1]);
+    tf_settle(&tf);
+    tf_check(&tf);
+    tf_close(&tf);
+}
+
 static void random_ops(enum tf_shape shape, unsigned leaf, unsigned inner, unsigned steps, uint64_t seed) {
     struct tf tf;
     struct model m = {NULL, 0, 0};
@@ -435,7 +480,8 @@ static void test_lookup_many(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_random),      cmocka_unit_test(test_append),
+        cmocka_unit_test(test_random),
+        cmocka_unit_test(test_near),      cmocka_unit_test(test_append),
         cmocka_unit_test(test_lead),        cmocka_unit_test(test_queue),
 #ifdef VARVE_ASSERTS
         cmocka_unit_test(test_nomem),       cmocka_unit_test(test_table_nomem),

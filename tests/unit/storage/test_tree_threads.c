@@ -29,6 +29,7 @@ struct owner {
     unsigned id;
     unsigned steps;
     unsigned used; /* keys it works with */
+    const struct vst_leaf *near; /* some leaf that was met under the pin, or NULL */
     struct vb_heap *heap;
     struct vb_random random;
     struct own_key keys[OWN_KEYS]; /* ascending */
@@ -64,16 +65,23 @@ static void make_keys(struct owner *o) {
     qsort(o->keys, OWN_KEYS, sizeof(o->keys[0]), by_key);
 }
 
+/* Often none, or one that is far away, split or gone. */
+static const struct vst_leaf *near(struct owner *o) { return vb_random_below(&o->random, 3) == 0 ? NULL : o->near; }
+static void meet(struct owner *o, const struct vst_leaf *leaf) {
+    if (leaf != NULL && vb_random_below(&o->random, 4) != 0) o->near = leaf;
+}
+
 static void own_insert(struct owner *o, struct own_key *k) {
     struct vst_inserted in;
     vos_rcu_enter();
-    int status = vst_insert_ghost(o->tf->table, o->heap, own_slice(k), 8, o->id + 1, 0, &in);
+    int status = vst_insert_ghost(o->tf->table, o->heap, own_slice(k), 8, o->id + 1, 0, near(o), &in);
     if (k->presence == ABSENT) CHECK(status == VARVE_OK);
     if (k->presence == PRESENT) CHECK(status == VARVE_EXISTS && in.record == k->record);
     CHECK(status == VARVE_OK || status == VARVE_EXISTS);
     if (status == VARVE_OK) {
         k->presence = PRESENT;
         k->record = in.record;
+        meet(o, in.leaf);
     }
     vos_rcu_exit();
 }
@@ -97,7 +105,8 @@ static void own_lookup(struct owner *o, struct own_key *k) {
     if (vb_random_below(&o->random, 2) == 0)
         vst_lookup(o->tf->table, own_slice(k), &found);
     else
-        vst_find(o->tf->table, own_slice(k), &found);
+        vst_find(o->tf->table, own_slice(k), near(o), &found);
+    meet(o, found.leaf);
     if (k->presence == ABSENT) CHECK(found.record == NULL);
     if (k->presence == PRESENT) CHECK(found.record == k->record);
     if (k->presence == GIVEN && found.record == NULL) k->presence = ABSENT;
@@ -178,7 +187,14 @@ static void own_scan(struct owner *o) {
 
 static void *own_run(void *arg) {
     struct owner *o = arg;
+    struct vk_slot *slot = &o->tf->domain.slots[o->id + 1];
+    vk_pin(&o->tf->domain, slot);
     for (unsigned step = 0; step < o->steps; step++) {
+        if (step % 100 == 0) {
+            vk_unpin(slot);
+            vk_pin(&o->tf->domain, slot);
+            o->near = NULL;
+        }
         struct own_key *k = &o->keys[vb_random_below(&o->random, o->used) * OWN_KEYS / o->used];
         unsigned dice = (unsigned)vb_random_below(&o->random, 100);
         /* Phases in which most keys go, so that whole leaves do. */
@@ -189,6 +205,7 @@ static void *own_run(void *arg) {
         else if (k->presence == PRESENT && (shrink || dice < 40)) own_remove(o, k);
         else if (!shrink || dice < 20) own_insert(o, k);
     }
+    vk_unpin(slot);
     vb_sub_acq_rel(&shared.running, 1u);
     return NULL;
 }
@@ -287,7 +304,7 @@ static void *writer_run(void *arg) {
             mine[n] = NULL;
         } else {
             struct vst_inserted in;
-            int status = vst_insert_ghost(w->tf->table, w->heap, space_key(n, bytes), 8, w->id, 0, &in);
+            int status = vst_insert_ghost(w->tf->table, w->heap, space_key(n, bytes), 8, w->id, 0, NULL, &in);
             CHECK(status == VARVE_OK || status == VARVE_BUSY || status == VARVE_EXISTS);
             if (status == VARVE_OK) mine[n] = in.record;
             if (status == VARVE_BUSY) w->busy++;

@@ -155,7 +155,7 @@ __attribute__((unused)) static struct vst_record *tf_find(struct tf *tf, varve_s
 
 __attribute__((unused)) static int tf_insert(struct tf *tf, varve_slice key, uint64_t own, struct vst_inserted *in) {
     vos_rcu_enter();
-    int status = vst_insert_ghost(tf->table, tf->heap, key, 8, 1, own, in);
+    int status = vst_insert_ghost(tf->table, tf->heap, key, 8, 1, own, NULL, in);
     vos_rcu_exit();
     return status;
 }

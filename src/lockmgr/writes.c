@@ -27,8 +27,9 @@ struct plan {
     vlm_inserted_fn on_insert;
     bool ordinary;
     struct vlm_ask barrier; /* VLM_BARRED: what to wait for with empty hands */
-    const struct vst_leaf *near; /* where the last ghost was linked: writes are in order of their keys */
-    const struct vst_table *near_table;
+    const struct vst_table *table; /* of the last ghost that was linked */
+    const struct vst_leaf *leaf;   /* where it was */
+    const struct vst_leaf *near;   /* the same, where the one before was linked there too; else NULL: keys are far apart */
 };
 
 static int sort_writes(struct vcc_txn *t) {
@@ -74,16 +75,16 @@ static int link_ghost(struct vcc_txn *t, struct plan *plan, struct vk_write *wri
     if (write->precondition == VK_MUST_BE_PRESENT) return refuse_presence(t, write);
     size_t room = write->value.size <= VK_INLINE_BYTES ? write->value.size : 8;
     struct vst_inserted inserted;
-    const struct vst_leaf *near = plan->near_table == write->table ? plan->near : NULL;
-    int status = vst_insert_ghost(write->table, t->heap, write->key, room < 8 ? 8 : room, t->self, vlm_me(t).bit, near,
-                                  &inserted);
+    int status = vst_insert_ghost(write->table, t->heap, write->key, room < 8 ? 8 : room, t->self, vlm_me(t).bit,
+                                  plan->table == write->table ? plan->near : NULL, &inserted);
     VK_YIELD(t->domain, precommit_linked);
     switch (status) {
     case VARVE_OK:
         write->record = inserted.record;
         write->locked = write->new_ghost = true;
-        plan->near = inserted.leaf;
-        plan->near_table = write->table;
+        plan->near = inserted.leaf == plan->leaf ? inserted.leaf : NULL;
+        plan->leaf = inserted.leaf;
+        plan->table = write->table;
         if (plan->on_insert != NULL) plan->on_insert(t, &inserted);
         return VARVE_OK;
     case VARVE_EXISTS: write->record = inserted.record; return VARVE_OK;

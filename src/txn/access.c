@@ -43,6 +43,15 @@ static int note_absence(struct varve_txn *txn, struct vst_table *tree, varve_sli
     return vcc_range(cc, &scan, &step);
 }
 
+/* A look-up begins at the leaf of the one before where that was the leaf of the one before it, too. */
+vb_step void find_in_tree(struct varve_txn *txn, struct vst_table *tree, varve_slice key, struct vst_found *found) {
+    bool same_tree = txn->last_tree == tree;
+    vst_find(tree, key, same_tree && txn->stays ? txn->last_leaf : NULL, found);
+    if (same_tree && found->leaf == NULL) return; /* the hash knew */
+    txn->stays = same_tree && found->leaf == txn->last_leaf;
+    txn->last_leaf = found->leaf;
+}
+
 /* Looks a row up; the one that was looked up last is at hand while it is in the index. In a read section. */
 vb_step void find(struct varve_txn *txn, struct vst_table *tree, varve_slice key, struct vst_found *found) {
     struct vst_record *last = txn->last_record;
@@ -51,8 +60,7 @@ vb_step void find(struct varve_txn *txn, struct vst_table *tree, varve_slice key
         *found = (struct vst_found){.record = last};
         return;
     }
-    vst_find(tree, key, txn->last_tree == tree ? txn->last_leaf : NULL, found);
-    if (txn->last_tree != tree || found->leaf != NULL) txn->last_leaf = found->leaf;
+    find_in_tree(txn, tree, key, found);
     txn->last_tree = tree;
     txn->last_record = found->record;
 }

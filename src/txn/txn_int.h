@@ -41,6 +41,7 @@ struct varve_txn {
     struct vst_table *last_tree;        /* the row looked up last, for the write that often follows its read */
     struct vst_record *last_record;     /* NULL: none; pinned, perhaps FROZEN */
     const struct vst_leaf *last_leaf;   /* of last_tree, met last; NULL: none; pinned, perhaps OBSOLETE */
+    bool stays;                         /* and it was met twice in a row */
     struct vtx_witness witness;
     bool read_any;                          /* snapshot: something is in read_keys */
     uint64_t read_keys[VTX_READ_KEYS / 64]; /* snapshot: a bit for the hash of each key read */

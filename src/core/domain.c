@@ -177,9 +177,9 @@ static void split_settle(struct vk_domain *domain, const struct vk_capture *last
     bool same = last->min_snap == next->min_snap && next->min_snap < next->gc_floor;
     domain->long_rounds = same ? domain->long_rounds + 1 : 0;
     bool passed = next->min_snap > split || (VB_PLANTED(121) && next->gc_floor > split);
-    if (passed && split != 0) vb_store_release(&domain->split, 0);
+    if (split != 0 && passed) vb_store_release(&domain->split, 0);
     next->split = passed ? 0 : split;
-    next->young_min = passed ? next->min_snap : lowest_above(next, split);
+    next->young_min = next->split == 0 && !VB_PLANTED(127) ? next->min_snap : lowest_above(next, split);
 }
 
 static uint64_t lowest_pin(const struct vk_domain *domain, uint64_t otherwise) {

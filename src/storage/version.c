@@ -30,7 +30,8 @@ static struct vst_image *old_entry(const struct vst_record *record, uint64_t tid
 
 struct vst_image *vst_image_at(const struct vk_domain *domain, const struct vst_record *record, uint64_t tid, uint64_t s) {
     uint64_t split = vos_rcu_deref(&domain->capture)->split;
-    struct vst_image *image = s <= split ? old_entry(record, tid, split) : vb_load_acquire(&record->head);
+    bool old = split != 0 && s <= split;
+    struct vst_image *image = old ? old_entry(record, tid, split) : vb_load_acquire(&record->head);
     while (image != NULL && vst_tid_cts(image->before) > s)
         image = vst_image_prev(image);
     return image;

@@ -84,6 +84,23 @@ static void test_only_for_long_ones(void **state) {
     }
 }
 
+/* A snapshot of nothing, taken before the first commit, is one like any other; stamp 0 is not taken for "no split". */
+static void test_before_the_first_commit(void **state) {
+    (void)state;
+    uint64_t s = vk_snapshot_register(&fx.domain, reader.slot);
+    assert_true(s == 0);
+    fx.domain.limits.long_rounds = 1000; /* no split for a while */
+    for (int i = 0; i < 60; i++) {
+        for (uint32_t k = 0; k < 5; k++) put(k, (uint8_t)i);
+        rounds(1);
+        if (i == 30) fx.domain.limits.long_rounds = 1;
+        if (i <= 30) assert_true(split() == 0 && fx.domain.min_snap == 0 && fx.domain.young_min == 0);
+        for (uint32_t k = 0; k < 5; k++) expect(k, s, -1);
+    }
+    assert_true(split() != 0);
+    vk_snapshot_release(reader.slot);
+}
+
 static void test_shortcut(void **state) {
     (void)state;
     enum { KEYS = 5 };
@@ -304,6 +321,7 @@ static void test_cut_under_a_reader(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(test_only_for_long_ones),
+        TEST(test_before_the_first_commit),
         TEST(test_shortcut),
         TEST(test_rows_come_and_go),
         TEST(test_two_long_readers),

@@ -20,11 +20,13 @@ bool vdb_janitor_step(struct varve_db *db) {
     return vst_collect(db->store);
 }
 
-/* Over the budget: old snapshots go, and writes are refused until it is better. */
+/* Over the budget: old snapshots go, and writes are refused until it is better. Ghosts wait for a later commit, which may
+ * not come when all are refused, so the clock moves on by a stamp that nobody has, like that of an aborted commit. */
 static void watch_memory(struct varve_db *db) {
     bool full = vb_memory_used(db->memory) > db->options.memory_bytes;
     if (full && db->options.max_snapshot_age_ms != 0) vtx_pool_expire(db->pool, db->options.max_snapshot_age_ms);
     vtx_pool_memory_full(db->pool, full);
+    if (full) (void)vb_add_acq_rel(&db->domain.clock, 1);
 }
 
 static void janitor(void *arg) {

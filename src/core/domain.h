@@ -21,7 +21,7 @@
  * Sources: Neumann, Muehlbauer, Kemper, Fast Serializable Multi-Version Concurrency Control, SIGMOD 2015, 2 (stamps);
  * Boettcher et al., Scalable Garbage Collection for In-Memory MVCC Systems, VLDB 2020 (captures); Kim et al., Long-lived
  * Transactions Made Less Harmful, SIGMOD 2020 (versions apart by who can need them). The protocol was model
- * checked; where it departs from the papers docs/decisions says so.
+ * checked (the split: tests/models); where it departs from the papers docs/decisions says so.
  *
  * SPDX-License-Identifier: MIT
  */

@@ -21,7 +21,9 @@ static bool fits(struct vcc_txn *t, const struct vst_record *record, uint64_t as
     bool own_ghost = own && (vst_tid_cts(tid) == 0 || VB_PLANTED(55));
     if (own_ghost || (tid & VST_FROZEN) != 0) return true;
     if (vst_tid_cts(tid) > (VB_PLANTED(94) ? as_of : t->snap)) return false;
-    return VB_PLANTED(89) || vst_holds(t->domain, record, tid & VST_TID_MASK, as_of, t->self, false);
+    if (VB_PLANTED(89) || vst_holds(t->domain, record, tid & VST_TID_MASK, as_of, t->self, false)) return true;
+    /* Purged since it was looked at: only what was absent at every registered stamp, this one too, is purged. */
+    return (vb_load_acquire(&record->tid) & VST_FROZEN) != 0;
 }
 
 static struct vst_table *table_of(const struct vcc_txn *t, const struct vst_record *record) {

@@ -238,7 +238,7 @@ static bool is_done(const struct vst_chunk *chunk, const struct vk_capture *capt
     return chunk->max_over <= (young ? capture->young_min : capture->min_snap) || chunk->dropped == chunk->installed;
 }
 
-/* What a long reader holds waits for him to end, or, now and then, for the last image to be pruned. */
+/* What a long reader holds waits for it to end, or, now and then, for the last image to be pruned. */
 static void release_held(struct vst_versions *versions, const struct vk_capture *capture) {
     if (capture->min_snap == versions->held_by && ++versions->held_rounds < HELD_ROUNDS) return;
     versions->held_by = capture->min_snap;

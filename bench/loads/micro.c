@@ -124,9 +124,10 @@ static int read_row(struct bl_session *s, uint64_t row, bool for_update, varve_s
     return status == VARVE_OK ? check_value(s, *value, row) : status;
 }
 
-static int read_many(struct bl_session *s, unsigned count) {
+/* The drawn rows at once; their values, `count` of them, live as long as the engine promises. */
+static int read_many(struct bl_session *s, unsigned count, varve_slice *values) {
     uint8_t bytes[OPS_MOST][STRING_KEY];
-    varve_slice keys[OPS_MOST] = {{NULL, 0}}, values[OPS_MOST];
+    varve_slice keys[OPS_MOST] = {{NULL, 0}};
     int statuses[OPS_MOST];
     for (unsigned i = 0; i < count; i++) keys[i] = row_key(settings(s), s->draw[i], bytes[i]);
     s->reads += count;
@@ -136,23 +137,32 @@ static int read_many(struct bl_session *s, unsigned count) {
     return status;
 }
 
+static bool at_once(const struct bl_session *s) { return settings(s)->use_get_many && s->run->engine->get_many != NULL; }
+
 static int read_rows(struct bl_session *s, unsigned count) {
-    varve_slice value;
+    varve_slice value, values[OPS_MOST];
     int status = VARVE_OK;
-    if (settings(s)->use_get_many && s->run->engine->get_many != NULL) return read_many(s, count);
+    if (at_once(s)) return read_many(s, count, values);
     for (unsigned i = 0; i < count && status == VARVE_OK; i++) status = read_row(s, s->draw[i], false, &value);
     return status;
 }
 
+static uint64_t counter_of(varve_slice value) {
+    uint64_t counter;
+    memcpy(&counter, value.data, sizeof(counter));
+    return counter;
+}
+
+static int put_row(struct bl_session *s, uint64_t row, uint64_t counter) {
+    uint8_t key[STRING_KEY];
+    s->writes++;
+    return s->run->engine->put(s->txn, row_key(settings(s), row, key), value_of(s, counter, row));
+}
+
 static int change_row(struct bl_session *s, uint64_t row) {
     varve_slice value;
-    uint8_t key[STRING_KEY];
-    uint64_t counter;
     int status = read_row(s, row, settings(s)->use_for_update, &value);
-    if (status != VARVE_OK) return status;
-    memcpy(&counter, value.data, sizeof(counter));
-    s->writes++;
-    return s->run->engine->put(s->txn, row_key(settings(s), row, key), value_of(s, counter + 1, row));
+    return status == VARVE_OK ? put_row(s, row, counter_of(value) + 1) : status;
 }
 
 static int body_reads(struct bl_session *s, unsigned kind) {
@@ -166,9 +176,27 @@ static int change_rows(struct bl_session *s, unsigned first) {
     return status;
 }
 
+/* How often the row drawn at `i` was changed by this transaction before; a row may be drawn twice. */
+static uint64_t changed_before(const struct bl_session *s, unsigned first, unsigned i) {
+    uint64_t times = 0;
+    for (unsigned j = first; j < i; j++) times += s->draw[j] == s->draw[i];
+    return times;
+}
+
+/* All rows are asked for at once, those that will be changed too; then the changes are made. */
+static int mixed_at_once(struct bl_session *s, unsigned reads) {
+    unsigned count = settings(s)->ops_per_txn;
+    varve_slice values[OPS_MOST];
+    int status = read_many(s, count, values);
+    for (unsigned i = reads; i < count && status == VARVE_OK; i++)
+        status = put_row(s, s->draw[i], counter_of(values[i]) + changed_before(s, reads, i) + 1);
+    return status;
+}
+
 static int body_mixed(struct bl_session *s, unsigned kind) {
     unsigned reads = settings(s)->ops_per_txn * settings(s)->read_ratio / 100;
     (void)kind;
+    if (at_once(s)) return mixed_at_once(s, reads);
     int status = read_rows(s, reads);
     return status == VARVE_OK ? change_rows(s, reads) : status;
 }

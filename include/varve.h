@@ -121,7 +121,7 @@ typedef enum varve_isolation {
 typedef enum varve_sync_mode {
     VARVE_SYNC_DEFAULT = 0,  /* the database's option `sync`: group unless set */
     VARVE_SYNC_SYNC = 1,     /* after an fdatasync that covers it */
-    VARVE_SYNC_GROUP = 2,    /* the same; the leader may wait group_wait_us for company */
+    VARVE_SYNC_GROUP = 2,    /* the same; the leader may wait for company (group_wait_us) */
     VARVE_SYNC_WRITE = 3,    /* after it was written to the operating system: survives a kill, not a power cut */
     VARVE_SYNC_INTERVAL = 4, /* at once; written and synced at least every sync_interval_ms */
     VARVE_SYNC_NONE = 5      /* at once; written every sync_interval_ms; synced by varve_sync, checkpoint and close */
@@ -225,7 +225,7 @@ typedef struct varve_stats_info {
  *   cc                mvcc | 2pl | occ                               mvcc
  *   isolation         read_uncommitted | read_committed | repeatable_read | snapshot | serializable   serializable
  *   sync              sync | group | write | interval | none         group
- *   group_wait_us     how long a group's leader may wait for company 0
+ *   group_wait_us     how long a group's leader waits for company   0: while it pays, at most half the time of a sync
  *   sync_interval_ms  for sync=interval and sync=none                100
  *   segment_bytes     largest log segment (suffixes K, M, G)         64M
  *   max_txn_bytes     keys, values and borrowed bytes of one txn     memory/8

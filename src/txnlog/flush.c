@@ -264,8 +264,12 @@ int vtl_write_to(struct vtl_log *log, struct vk_slot *slot, uint64_t target) {
     return write_to(log, slot, target, false);
 }
 
-/* Group commit: the leader gives others group_wait_us to publish. */
-static void keep_company(struct vtl_log *log) {
+/* Group commit: the leader gives others group_wait_us to publish, or as long as it pays. */
+static void keep_company(struct vtl_log *log, bool came_late) {
+    if (log->config.group_wait_us == 0) {
+        vtl_company_keep(log, came_late);
+        return;
+    }
     uint64_t until = log->os->ops->now_ns(log->os) + log->config.group_wait_us * UINT64_C(1000);
     while (vtl_healthy(log)) {
         uint64_t now = log->os->ops->now_ns(log->os);
@@ -311,8 +315,10 @@ static bool write_and_sync(struct vtl_log *log, const struct vk_slot *slot, uint
         struct vos_error error = {0};
         vb_add_relaxed(&log->stat_syncs, 1);
         VK_YIELD(log->domain, sync_before);
+        uint64_t begun = log->os->ops->now_ns(log->os);
         if (log->os->ops->file_sync(log->current->file, &error) != VARVE_OK && !VB_PLANTED(46))
             vtl_poison_io(log, &error);
+        vtl_company_synced(&log->company, log->os->ops->now_ns(log->os) - begun);
     }
     VK_YIELD(log->domain, sync_done);
     if (!vtl_healthy(log)) return false; /* L4: also when another's write has failed meanwhile */
@@ -323,7 +329,7 @@ static bool write_and_sync(struct vtl_log *log, const struct vk_slot *slot, uint
 
 int vtl_sync_to(struct vtl_log *log, struct vk_slot *slot, uint64_t target, bool company) {
     struct vtl_ticket ticket;
-    for (;;) {
+    for (bool came_late = false;; came_late = true) {
         vtl_stage_look(&log->sync, &ticket);
         if (vb_load_acquire(&log->domain->durable) >= target) return VARVE_OK;
         if (!vtl_healthy(log)) return VARVE_FAILED;
@@ -331,7 +337,7 @@ int vtl_sync_to(struct vtl_log *log, struct vk_slot *slot, uint64_t target, bool
             wait_for_round(log, &log->sync, &ticket, target, slot);
             continue;
         }
-        if (company && log->config.group_wait_us != 0) keep_company(log);
+        if (company) keep_company(log, came_late);
         bool done = write_and_sync(log, slot, target);
         vtl_stage_release(&log->sync, done);
         if (done) vtl_segment_ahead(log, 3);

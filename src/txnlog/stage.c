@@ -3,8 +3,8 @@
  * Thread rule: any thread.
  * Invariants
  *   1. Both words change at every release, after the outcome was stored and the stage is free, and at poisoning.
- *   2. Whoever a round covers is woken by its end. If anybody is left, one of them is woken too and finds the stage
- *      free, or held by somebody whose end will wake the rest.
+ *   2. Whoever a round covers is woken by its end. If anybody is left, one of them is woken too, first, and finds the
+ *      stage free, or held by somebody whose end will wake the rest.
  *   3. A waiter that was woken to hold the next round does so, unless what it waits for has come meanwhile: then a
  *      later round has ended and has woken the rest.
  * Source: leader and followers as in group commit (DeWitt et al., Implementation Techniques for Main Memory Database
@@ -40,9 +40,32 @@ void vtl_stage_wake_all(struct vtl_stage *stage) {
 
 void vtl_stage_release(struct vtl_stage *stage, bool round_done) {
     unsigned covered = (unsigned)(vb_load_relaxed(&stage->cut) & 1);
+    if (round_done) stage->served = vb_load_relaxed(&stage->sleepers[covered]) + 1;
     vb_store_release(&stage->held, 0);
-    bump(stage, covered, UINT32_MAX);
     bump(stage, !covered, round_done ? 1 : UINT32_MAX);
+    bump(stage, covered, UINT32_MAX);
+}
+
+static unsigned next_word(const struct vtl_stage *stage) { return !(vb_load_relaxed(&stage->cut) & 1); }
+
+uint32_t vtl_stage_waiting(const struct vtl_stage *stage) {
+    return vb_load_acquire(&stage->sleepers[next_word(stage)]);
+}
+
+/* Either the sleeper that completes the company sees the goal, or the holder sees the sleeper. */
+void vtl_stage_gather(struct vtl_stage *stage, uint32_t goal, uint64_t limit_ns) {
+    uint32_t word = vb_load_relaxed(&stage->complete);
+    vb_store_release(&stage->goal, goal);
+    vb_fence_seq_cst();
+    if (vtl_stage_waiting(stage) < goal) vos_futex_wait(&stage->complete, word, limit_ns);
+    vb_store_relaxed(&stage->goal, 0);
+}
+
+static void tell_gatherer(struct vtl_stage *stage, uint32_t sleepers) {
+    uint32_t goal = vb_load_relaxed(&stage->goal);
+    if (goal == 0 || sleepers < goal) return;
+    vb_add_acq_rel(&stage->complete, 1);
+    vos_futex_wake(&stage->complete, 1);
 }
 
 /* True: the word has changed. One waiter at a time watches, so that at most one processor is kept from the holder, and
@@ -65,8 +88,9 @@ void vtl_stage_sleep(struct vtl_stage *stage, const struct vtl_ticket *ticket, u
     unsigned running = (unsigned)(ticket->cut & 1);
     unsigned which = target <= ticket->cut >> 1 ? running : !running;
     if (watch(stage, which, ticket->word[which])) return;
-    vb_add_acq_rel(&stage->sleepers[which], 1);
+    uint32_t sleepers = vb_add_acq_rel(&stage->sleepers[which], 1) + 1;
     vb_fence_seq_cst();
+    if (which != running) tell_gatherer(stage, sleepers);
     vos_futex_wait(&stage->word[which], ticket->word[which], 0);
     vb_sub_acq_rel(&stage->sleepers[which], 1);
 }

@@ -117,6 +117,9 @@ struct vtl_stage {
     uint64_t cut;         /* highest cts that the running (or last) round covers << 1 | its word */
     uint32_t watched;     /* a waiter watches instead of sleeping: one at a time */
     uint32_t watch_turns; /* how long: 0 where rounds are long or there is one processor; constant */
+    uint32_t served;      /* how many the last round covered, about; under `held` */
+    uint32_t goal;        /* the holder sleeps on `complete` until so many wait for the next round; 0: it does not */
+    uint32_t complete;
 };
 struct vtl_ticket {
     uint32_t word[2];
@@ -133,6 +136,21 @@ void vtl_stage_wake_all(struct vtl_stage *stage);
 /* Sleeps as a waiter for `target` with this ticket. */
 void vtl_stage_sleep(struct vtl_stage *stage, const struct vtl_ticket *ticket, uint64_t target);
 void vtl_stage_lock(struct vtl_stage *stage);
+/* Holder, before it covers: how many sleep until the next round, about; sleeps until there are so many, or the limit. */
+uint32_t vtl_stage_waiting(const struct vtl_stage *stage);
+void vtl_stage_gather(struct vtl_stage *stage, uint32_t goal, uint64_t limit_ns);
+
+/* --- company (company.c): of use where the leader waits for others; all under `sync` -------------------------------- */
+
+struct vtl_company {
+    uint64_t sync_ns;       /* of one sync, running mean; 0: none yet */
+    uint32_t skip, refused; /* rounds that will not wait; how many that were when it last did not pay */
+};
+void vtl_company_synced(struct vtl_company *company, uint64_t ns);
+/* A wait of `ns` for which `came` came, where `before` waited already. */
+void vtl_company_learn(struct vtl_company *company, uint64_t before, uint64_t came, uint64_t ns);
+/* came_late: the leader slept through a round, so it is none of those whom the last one let go. */
+void vtl_company_keep(struct vtl_log *log, bool came_late);
 
 /* --- the log ------------------------------------------------------------------------------------------------------ */
 
@@ -158,6 +176,7 @@ struct vtl_log {
     uint8_t *block;          /* [block_bytes]: the block being filled, under `write` */
 
     struct vtl_stage write, sync;
+    struct vtl_company company;
     vb_aligned_line int64_t space;    /* units that may still be charged, S1 */
     uint32_t rings_high;              /* highest slot id that ever had a ring */
     vb_aligned_line uint64_t written; /* every cts up to here is written */

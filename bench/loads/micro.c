@@ -98,10 +98,15 @@ static int fill_nothing(struct bl_run *run, struct bl_session *s, unsigned part,
 
 /* --- transactions ------------------------------------------------------------------------------------------------- */
 
+/* Hot rows are spread over the keys; where none is hotter than another there is nothing to spread. */
+static uint64_t row_of(const struct bl_zipf *zipf, uint64_t rank) {
+    return zipf->theta > 0 ? bl_scramble(rank, zipf->count) : rank;
+}
+
 static unsigned draw_rows(struct bl_session *s) {
     const struct micro *m = s->run->state;
     for (unsigned i = 0; i < settings(s)->ops_per_txn; i++)
-        s->draw[i] = bl_scramble(bl_zipf_rank(&m->zipf, &s->random), m->zipf.count);
+        s->draw[i] = row_of(&m->zipf, bl_zipf_rank(&m->zipf, &s->random));
     return 0;
 }
 

@@ -56,8 +56,7 @@ static uint64_t mix(uint64_t x) {
 }
 
 uint64_t bl_scramble(uint64_t rank, uint64_t count) {
-    unsigned half = 1;
-    while ((UINT64_C(1) << 2 * half) < count) half++;
+    unsigned half = count <= 4 ? 1 : (65 - (unsigned)__builtin_clzll(count - 1)) / 2; /* 4^half >= count */
     uint64_t mask = (UINT64_C(1) << half) - 1;
     do {
         uint64_t left = rank >> half, right = rank & mask;

@@ -60,7 +60,7 @@ static size_t memory_bytes(unsigned heaps_max, unsigned arenas_max) {
 
 /* An arena asks the system for more each time, so a database that grows lies in extents of many huge pages, and a look-up
  * misses fewer translations. Small extents stay as they are: an arena that serves a few transactions is to stay small. */
-enum { HUGE_PAGE = 2 << 20, HUGE_EXTENT = 2 << 20 };
+enum { HUGE_PAGE = 2 << 20, HUGE_EXTENT = (2 << 20) + 1 };
 
 /* jemalloc calls it with its locks held, so it asks jemalloc nothing. */
 static void *huge_alloc(extent_hooks_t *hooks, void *new_addr, size_t size, size_t alignment, bool *zero, bool *commit,
@@ -217,9 +217,15 @@ uint64_t vb_memory_used(const struct vb_memory *memory) {
     return used > 0 ? (uint64_t)used : 0;
 }
 
+/* jemalloc zeroes what it has used before by giving the pages back to the system and taking them anew, from 32 KiB on. A
+ * buffer of moderate size is zeroed sooner where it lies. */
 void *vb_alloc(size_t size) {
+    enum { ZEROED_BY_SYSTEM = 256 << 10 };
     if (vb_alloc_planned_failure()) return NULL;
-    return mallocx(size != 0 ? size : 1, rare_flags | MALLOCX_LG_ALIGN(4) | MALLOCX_ZERO);
+    if (size == 0) size = 1;
+    if (size > ZEROED_BY_SYSTEM) return mallocx(size, rare_flags | MALLOCX_LG_ALIGN(4) | MALLOCX_ZERO);
+    void *pointer = mallocx(size, rare_flags | MALLOCX_LG_ALIGN(4));
+    return pointer != NULL ? memset(pointer, 0, size) : NULL;
 }
 
 void vb_free(void *pointer, size_t size) {

@@ -3,6 +3,8 @@
  *  P1  a handle is in exactly one place: a shard, the rest list, or in use
  *  P2  begin stores `open` and then looks at the gate; the drain closes the gate, runs a membarrier, and then looks at
  *      `open`: one of the two sees the other
+ *  P3  a handle is first taken from the rest list, lowest first, and set up there; those from `used` on are untouched, and
+ *      so is their memory. `used` moves before the handle is open
  *
  * SPDX-License-Identifier: MIT
  */
@@ -48,12 +50,23 @@ static bool shard_put(struct vtx_shard *shard, struct varve_txn *txn) {
     return room;
 }
 
+static void set_up(struct vtx_pool *pool, struct varve_txn *txn) {
+    unsigned self = (unsigned)(txn - pool->handles) + 1;
+    txn->pool = pool;
+    txn->cc.shared = &pool->shared;
+    txn->cc.domain = pool->config.domain;
+    txn->cc.slot = &pool->config.domain->slots[self];
+    txn->cc.self = self;
+    vb_store_release(&pool->used, self);
+}
+
 static struct varve_txn *rest_take(struct vtx_pool *pool) {
     struct varve_txn *txn = NULL;
     if (vb_load_relaxed(&pool->rest_count) == 0) return NULL;
     spin_lock(&pool->rest_lock);
     if (pool->rest_count != 0) {
         txn = pool->rest[pool->rest_first];
+        if (vb_unlikely(txn == &pool->handles[pool->used])) set_up(pool, txn);
         pool->rest_first = (pool->rest_first + 1) % pool->count;
         vb_store_relaxed(&pool->rest_count, pool->rest_count - 1);
     }
@@ -165,8 +178,8 @@ void vtx_handle_return(struct varve_txn *txn) {
 }
 
 unsigned vtx_pool_open_count(struct vtx_pool *pool) {
-    unsigned open = 0;
-    for (unsigned i = 0; i < pool->count; i++) open += vb_load_acquire(&pool->handles[i].open);
+    unsigned open = 0, used = vb_load_acquire(&pool->used);
+    for (unsigned i = 0; i < used; i++) open += vb_load_acquire(&pool->handles[i].open);
     return open;
 }
 
@@ -208,7 +221,7 @@ void vtx_pool_counters(const struct vtx_pool *pool, struct vtx_counters *counter
     uint64_t *to = (uint64_t *)counters;
     const uint64_t *shared = (const uint64_t *)&pool->counters;
     for (unsigned w = 0; w < WORDS; w++) to[w] = vb_load_relaxed(&shared[w]);
-    for (unsigned i = 0; i < pool->count; i++) {
+    for (unsigned i = 0, used = vb_load_acquire(&pool->used); i < used; i++) {
         const uint64_t *own = (const uint64_t *)&pool->handles[i].counters;
         for (unsigned w = 0; w < WORDS; w++) to[w] += vb_load_relaxed(&own[w]);
     }
@@ -217,7 +230,7 @@ void vtx_pool_counters(const struct vtx_pool *pool, struct vtx_counters *counter
 unsigned vtx_pool_expire(struct vtx_pool *pool, uint64_t max_age_ms) {
     uint64_t now = vk_now_ns(pool->config.domain);
     unsigned asked = 0;
-    for (unsigned i = 0; i < pool->count; i++) {
+    for (unsigned i = 0, used = vb_load_acquire(&pool->used); i < used; i++) {
         struct varve_txn *txn = &pool->handles[i];
         uint64_t begun = vb_load_relaxed(&txn->begin_ns);
         if (vb_load_acquire(&txn->open) == 0 || begun == 0 || now - begun < max_age_ms * 1000000ull) continue;
@@ -251,15 +264,7 @@ int vtx_pool_open(const struct vtx_config *config, struct vtx_pool **out) {
                                        &pool->counters.lock_waits,
                                        &pool->counters.extensions,
                                        &pool->counters.range_rescans};
-    for (unsigned i = 0; i < pool->count; i++) {
-        struct varve_txn *txn = &pool->handles[i];
-        txn->pool = pool;
-        txn->cc.shared = &pool->shared;
-        txn->cc.domain = config->domain;
-        txn->cc.slot = &config->domain->slots[i + 1];
-        txn->cc.self = i + 1;
-        pool->rest[i] = txn;
-    }
+    for (unsigned i = 0; i < pool->count; i++) pool->rest[i] = &pool->handles[i];
     pool->rest_count = pool->count;
     *out = pool;
     return VARVE_OK;
@@ -281,7 +286,7 @@ static void handle_release(struct varve_txn *txn) {
 }
 
 void vtx_pool_close(struct vtx_pool *pool) {
-    for (unsigned i = 0; pool->handles != NULL && i < pool->count; i++) handle_release(&pool->handles[i]);
+    for (unsigned i = 0; i < pool->used; i++) handle_release(&pool->handles[i]);
     if (pool->shards != NULL) vos_pages_free(pool->shards, pool->shard_count * sizeof *pool->shards);
     if (pool->handles != NULL) vos_pages_free(pool->handles, pool->count * sizeof *pool->handles);
     if (pool->rest != NULL) vb_free(pool->rest, pool->count * sizeof(struct varve_txn *));

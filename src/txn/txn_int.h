@@ -59,6 +59,7 @@ struct vtx_pool {
     struct vtx_counters counters; /* only what schemes count through vcc_shared */
     unsigned count;               /* handles */
     struct varve_txn *handles;    /* [count]; handle i uses slot i + 1 */
+    unsigned used;                /* so many were ever taken; under rest_lock, stored release */
     unsigned shard_count;
     struct vtx_shard *shards;           /* [shard_count] */
     vb_aligned_line uint32_t rest_lock; /* the handles that are in no shard: a FIFO ring [count] */

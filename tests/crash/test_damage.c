@@ -197,7 +197,7 @@ static void expect_place(const struct sim_disk *image, const char *path, uint64_
 /* The closest step at which a byte of this file is tried. */
 static uint64_t stride(uint64_t offset) {
     if (ck_budget(1) >= 8) return 1;
-    return offset < 256 || offset % SIM_SECTOR < 96 ? 7 : 53;
+    return offset < 256 || offset % SIM_SECTOR < 96 ? 5 : 37;
 }
 
 static void report(const char *what) {
@@ -273,7 +273,7 @@ static void a_misplaced_or_lost_sector_is_found(void **state) {
     struct files files;
     static const uint8_t zeros[SIM_SECTOR];
     struct td_random random = {td_seed()};
-    unsigned rounds = ck_budget(20);
+    unsigned rounds = ck_budget(40);
     for (unsigned i = 0; i < IMAGES; i++) {
         list(images[i].disk, &files);
         for (unsigned f = 0; f < files.count; f++) {

@@ -8,7 +8,7 @@
  * A sample goes on from there: commits more, loses power again, and must have those too; and a sample is cut again at
  * every operation of the recovery itself, which must then recover the same.
  *
- * VARVE_TEST_BUDGET multiplies the choices tried per policy (3 where there are more).
+ * VARVE_TEST_BUDGET multiplies the choices tried per policy (5 where there are more).
  * SPDX-License-Identifier: MIT
  */
 #include <setjmp.h>
@@ -84,7 +84,7 @@ static void check_image(struct sim_disk *image, unsigned least) {
 }
 
 static void for_each_image(struct sim_disk *disk, uint64_t cut) {
-    unsigned most = ck_budget(3);
+    unsigned most = ck_budget(5);
     for (unsigned policy = 0; policy < SIM_POLICIES; policy++) {
         unsigned choices = sim_choices(disk, policy), step = choices > most ? choices / most : 1;
         for (unsigned choice = (unsigned)(cut % step); choice < choices; choice += step) {

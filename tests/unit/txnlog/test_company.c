@@ -9,12 +9,11 @@
 enum { WAITERS = 5 };
 static const uint64_t LONG_NS = UINT64_C(3600) * 1000000000;
 
-/* A clock that counts how often it is read: twice for each wait. It moves by `step` each time. */
-static uint64_t clock_ns, step_ns, clock_reads;
+/* A clock that counts how often it is read, which is twice for each wait, and moves by a microsecond each time. */
+static uint64_t clock_reads;
 static uint64_t test_now(struct vos *os) {
     (void)os;
-    clock_reads++;
-    return clock_ns += step_ns;
+    return 1000 * ++clock_reads;
 }
 static struct vos_ops ops = {.now_ns = test_now};
 static struct vos world = {.ops = &ops};
@@ -22,12 +21,11 @@ static struct vtl_log *the_log;
 
 static int set_up(void **state) {
     (void)state;
-    the_log = aligned_alloc(64, (sizeof(*the_log) + 63) / 64 * 64);
+    the_log = aligned_alloc(VB_CACHE_LINE, sizeof(*the_log));
     if (the_log == NULL) return -1;
     memset(the_log, 0, sizeof(*the_log));
     the_log->os = &world;
-    clock_ns = clock_reads = 0;
-    step_ns = 1000;
+    clock_reads = 0;
     return 0;
 }
 static int tear_down(void **state) {

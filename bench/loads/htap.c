@@ -94,8 +94,8 @@ static unsigned draw(struct bl_session *s) {
         if (s->run->settings.scan_seconds == 0) wait_until(s->run, UINT64_MAX);
         return READ_ALL;
     }
-    s->draw[0] = bl_scramble(bl_zipf_rank(&h->zipf, &s->random), rows);
-    do s->draw[1] = bl_scramble(bl_zipf_rank(&h->zipf, &s->random), rows);
+    s->draw[0] = bl_zipf_row(&h->zipf, &s->random);
+    do s->draw[1] = bl_zipf_row(&h->zipf, &s->random);
     while (rows > 2 && s->draw[1] == s->draw[0]);
     if (s->draw[1] == s->draw[0]) s->draw[1] = 1 - s->draw[0];
     return TRANSFER;

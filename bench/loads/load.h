@@ -102,6 +102,7 @@ struct bl_zipf {
 void bl_zipf_init(struct bl_zipf *zipf, uint64_t count, double theta);
 uint64_t bl_zipf_rank(const struct bl_zipf *zipf, struct vb_random *random); /* 0 is the hottest */
 uint64_t bl_scramble(uint64_t rank, uint64_t count); /* a permutation of 0 .. count-1 */
+uint64_t bl_zipf_row(const struct bl_zipf *zipf, struct vb_random *random); /* a rank, the hot ones spread over all rows */
 
 /* Runs fn in transactions of its own until it commits: for fill and verify. */
 int bl_transaction(struct bl_session *session, bool read_only, int (*fn)(struct bl_session *session, void *arg),

@@ -98,15 +98,10 @@ static int fill_nothing(struct bl_run *run, struct bl_session *s, unsigned part,
 
 /* --- transactions ------------------------------------------------------------------------------------------------- */
 
-/* Hot rows are spread over the keys; where none is hotter than another there is nothing to spread. */
-static uint64_t row_of(const struct bl_zipf *zipf, uint64_t rank) {
-    return zipf->theta > 0 ? bl_scramble(rank, zipf->count) : rank;
-}
-
 static unsigned draw_rows(struct bl_session *s) {
     const struct micro *m = s->run->state;
     for (unsigned i = 0; i < settings(s)->ops_per_txn; i++)
-        s->draw[i] = row_of(&m->zipf, bl_zipf_rank(&m->zipf, &s->random));
+        s->draw[i] = bl_zipf_row(&m->zipf, &s->random);
     return 0;
 }
 
@@ -228,9 +223,7 @@ struct touch {
 static int touch(void *arg, varve_slice key, varve_slice value) {
     struct touch *t = arg;
     (void)key;
-    uint64_t counter;
-    memcpy(&counter, value.data, sizeof(counter));
-    t->sum += counter;
+    t->sum += counter_of(value);
     t->rows++;
     return 0;
 }

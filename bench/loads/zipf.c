@@ -69,3 +69,9 @@ uint64_t bl_scramble(uint64_t rank, uint64_t count) {
     } while (rank >= count);
     return rank;
 }
+
+/* Where no row is hotter than another there is nothing to spread. */
+uint64_t bl_zipf_row(const struct bl_zipf *zipf, struct vb_random *random) {
+    uint64_t rank = bl_zipf_rank(zipf, random);
+    return zipf->theta > 0 ? bl_scramble(rank, zipf->count) : rank;
+}

@@ -59,14 +59,15 @@ static size_t memory_bytes(unsigned heaps_max, unsigned arenas_max) {
 /* --- huge pages --------------------------------------------------------------------------------------------------- */
 
 /* An arena asks the system for more each time, so a database that grows lies in extents of many huge pages, and a look-up
- * misses fewer translations. Small extents stay as they are: an arena that serves a few transactions is to stay small. */
-enum { HUGE_PAGE = 2 << 20, HUGE_EXTENT = (2 << 20) + 1 };
+ * misses fewer translations. The first extent, one huge page in size, stays as it is: an arena that serves a few
+ * transactions is to stay small. */
+enum { HUGE_PAGE = 2 << 20 };
 
 /* jemalloc calls it with its locks held, so it asks jemalloc nothing. */
 static void *huge_alloc(extent_hooks_t *hooks, void *new_addr, size_t size, size_t alignment, bool *zero, bool *commit,
                         unsigned arena) {
     extent_hooks_t *usual = ((struct vb_hooks *)hooks)->usual;
-    bool large = size >= HUGE_EXTENT && new_addr == NULL;
+    bool large = size > HUGE_PAGE && new_addr == NULL;
     size_t aligned = large && alignment < HUGE_PAGE ? HUGE_PAGE : alignment;
     void *extent = usual->alloc(usual, new_addr, size, aligned, zero, commit, arena);
     if (extent != NULL && large) (void)madvise(extent, size, MADV_HUGEPAGE); /* where it is refused nothing is lost */
